@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from cloche.building.rejected import Refused, refused
 from cloche.errors import ClocheError
 from cloche.workflows import diffs
-from cloche.workflows.diffs import Refused
 
 PLAIN = b"""diff --git a/f b/f
 index 1111111..2222222 100644
@@ -54,9 +54,9 @@ def test_modes_and_new_files_keep_their_header() -> None:
     ],
 )
 def test_what_patch_cannot_apply_is_refused(text: bytes, words: str) -> None:
-    with pytest.raises(ClocheError, match="cannot hold") as refused:
+    with pytest.raises(ClocheError, match="cannot hold") as caught:
         diffs.minimal(text)
-    assert str(refused.value).startswith(words)
+    assert str(caught.value).startswith(words)
 
 
 def patched(directory: Path, content: str, patch: str) -> str:
@@ -77,7 +77,7 @@ def test_refused_hunks_are_named_with_file_and_line(tmp_path: Path) -> None:
         "@@ -40,2 +40,2 @@\n-other\n+new\n 40\n"
         "--- a/src/gone.c\n+++ b/src/gone.c\n@@ -1 +1 @@\n-x\n+y\n"
     )
-    found = diffs.refused(patched(tmp_path, content, patch))
+    found = refused(patched(tmp_path, content, patch))
     assert found == (Refused("src/a.c", 2, 40), Refused("src/gone.c", 0, 0))
     assert str(found[0]) == "src/a.c, hunk 2 (line 40)"
     assert str(found[1]) == "src/gone.c: no such file"

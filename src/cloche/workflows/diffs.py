@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from cloche.building.rejected import Refused as Refused
-from cloche.building.rejected import refused as refused
+from cloche.building.rejected import Refused
 from cloche.errors import ClocheError
 
 #: Files that editors and patch(1) leave beside others.

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from cloche.building.rejected import Refused, refused, user_patches
 from cloche.errors import ClocheError
 from cloche.tasks.errors import StepError
 from cloche.tasks.guestcall import tail_of
-from cloche.workflows import diffs
-from cloche.workflows.diffs import Refused
 
 _TAIL = 2000  # lines of a log, of which patch(1) wrote the last
 _GOES_ON = "`cloche patch save` without options goes on with it"
-_FAILED_WITH = re.compile(r"patch .* failed with \$?'?/?\S*?([^/\s']+)'?$", re.MULTILINE)
 
 
 def does_not_apply(
-    name: str, cpv: str, refused: Sequence[Refused], todo: str, detail: str | None = None
+    name: str, cpv: str, hunks: Sequence[Refused], todo: str, detail: str | None = None
 ) -> ClocheError:
     """A patch does not apply to a version."""
-    where = "; ".join(map(str, refused)) or "patch(1) finds nothing that it is for"
+    where = "; ".join(map(str, hunks)) or "patch(1) finds nothing that it is for"
     return ClocheError(f"{name} does not apply: {where}", where=cpv, todo=todo, detail=detail)
 
 
@@ -30,11 +27,10 @@ def of_step(error: StepError, cpv: str, todo: str) -> ClocheError:
     if error.phase != "prepare" or error.log is None:
         return error
     text = tail_of(Path(error.log), _TAIL)
-    failed = _FAILED_WITH.findall(text)
-    refused = diffs.refused(text)
-    if not failed or not refused:
+    failed, hunks = user_patches(text), refused(text)
+    if not failed or not hunks:
         return error
-    return does_not_apply(failed[-1], cpv, refused, todo)
+    return does_not_apply(failed[-1].rpartition("/")[2], cpv, hunks, todo)
 
 
 def no_user_patches(cpv: str, eapi: str) -> ClocheError:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from cloche.building import patching
 from cloche.building.patching import Ready
+from cloche.building.rejected import refused
 from cloche.session.session import Session
 from cloche.store import remove_tree
-from cloche.workflows import diffs, patch_errors
+from cloche.workflows import patch_errors
 from cloche.workflows.git import Git
 from cloche.workflows.patch_headers import subject_of
 from cloche.workflows.patch_package import Chosen, chosen, digests
@@ -79,8 +80,8 @@ def with_patches(
         if not done.fits:
             cp, version = found.package.cp, found.package.version
             todo = f"`cloche patch rebase {cp} {version}` brings it there"
-            refused = diffs.refused(done.said)
-            raise patch_errors.does_not_apply(name, found.package.cpv, refused, todo)
+            hunks = refused(done.said)
+            raise patch_errors.does_not_apply(name, found.package.cpv, hunks, todo)
         tip = tree.git.commit(tree.git.tree(), f"{subject_of(content) or name}\n\n{name}\n", tip)
     note = Note(note.cpv, note.repo, note.machine, note.directory, note.base, tip, digests(patches))
     tree.write(note)

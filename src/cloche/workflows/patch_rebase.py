@@ -17,6 +17,7 @@ import msgspec
 
 from cloche.building import patching
 from cloche.building.patching import Ready
+from cloche.building.rejected import refused
 from cloche.errors import ClocheError
 from cloche.portage.cpv import Cpv, split_cpv
 from cloche.portage.view import user_patch_files, user_patches
@@ -220,13 +221,14 @@ def _with(note: Note, brought: Brought) -> Note:
 def _conflict(tree: WorkTree, note: Note, patch: bytes, done: patching.Applied) -> ClocheError:
     """The error about a patch that does not fit: its hunks, and what to do."""
     name = Path(note.pending[0].name).name
-    refused = diffs.refused(done.said)
+    hunks = refused(done.said)
     if not tree.changed(note.tip, tree.tree()) and "already applied" in done.merged:
         todo = f"{note.cpv} has that change already: `cloche patch save --skip` leaves it out"
     else:
-        todo = f"resolve it in {tree.path}, then `cloche patch save` (`--skip` leaves it out)"
-    shown = (f"{each}:\n{diffs.hunk_of(patch, each)}" for each in refused)
-    return patch_errors.does_not_apply(name, note.cpv, refused, todo, "\n\n".join(shown))
+        save = f"`cloche patch save ={note.cpv}`"
+        todo = f"resolve it in {tree.path}, then {save} (`--skip` leaves it out)"
+    shown = (f"{each}:\n{diffs.hunk_of(patch, each)}" for each in hunks)
+    return patch_errors.does_not_apply(name, note.cpv, hunks, todo, "\n\n".join(shown))
 
 
 def _finished(found: Chosen, ready: Ready, tree: WorkTree, note: Note) -> Rebased:
