@@ -56,12 +56,19 @@ def test_what_a_sync_would_change_is_told_and_nothing_is_pinned(root_seeded: Sto
     store, place = fresh(before.store), published(root_seeded)
     upstream = place.parent / "upstream"
     store.cloche("repo", "sync", cwd=place, check=True)
+    never_built = told(store, place)
     tiny.build(store, place)
     lock = (place / "cloche.lock").read_bytes()
     assert told(store, place) == {
         "repositories": {},
         "machines": [{"machine": "tiny", "changes": [], "advisories": []}],
     }
+    machine = place / "machines/tiny.toml"
+    text = machine.read_text()
+    machine.write_text(text.replace(', "tiny/census"', ""))
+    assert machine.read_text() != text
+    assert never_built == told(store, place)  # the file changed, the repositories did not
+    machine.write_text(text)
 
     leaf = upstream / "tiny/leaf"
     (leaf / "leaf-2.ebuild").write_text((leaf / "leaf-1.ebuild").read_text())

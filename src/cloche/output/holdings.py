@@ -118,7 +118,7 @@ def holding(store: Store, place: str, machine: str, number: int | None = None) -
 
 def _held(store: Store, events: Sequence[Event]) -> Iterator[Held]:
     planned = next((each for each in events if isinstance(each, Planned)), None)
-    graph = decoded(store, planned.depgraph or "") if planned else None
+    graph = decoded(store, planned.depgraph) if planned else None
     layers = {each.package: each.layer for each in events if isinstance(each, Done)}
     members = machine_members(graph) if graph else ()
     by_id: Mapping[str, Package] = graph.by_id() if graph else {}

@@ -61,7 +61,7 @@ def inventories(store: Store, place: str | None, machine: str | None) -> tuple[I
 
 
 def _inventory(store: Store, pin: Pin) -> Inventory | None:
-    graph = decoded(store, str(pin.data.get("depgraph")))
+    graph = decoded(store, pin.data.get("depgraph"))
     if not graph.packages:
         return None
     members = set(machine_members(graph))

@@ -68,12 +68,12 @@ def resolution_before(store: Store, machine: Machine) -> Depgraph:
     Without packages where there is none, or where it is not in the store any more.
     """
     pin = finished_machine(store, machine)
-    return decoded(store, str(pin.data.get("depgraph"))) if pin else Depgraph(())
+    return decoded(store, pin.data.get("depgraph")) if pin else Depgraph(())
 
 
-def decoded(store: Store, blob: str) -> Depgraph:
-    """A recorded resolution; without packages where it is lost or damaged."""
-    if store.has_blob(blob):
+def decoded(store: Store, blob: str | None) -> Depgraph:
+    """A recorded resolution; without packages where none is recorded, or it is lost or damaged."""
+    if blob and store.has_blob(blob):
         with suppress(FileNotFoundError, BadResolutionError):
             return decode_depgraph(store.blob(blob).path.read_bytes())
     return Depgraph(())

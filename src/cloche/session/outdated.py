@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from cloche.building.advisories import Advisory, advisories
+from cloche.building.context import BuildContext
 from cloche.config.lock import RepoPin
 from cloche.config.project import Project
 from cloche.errors import ClocheError
 from cloche.output.deliver import finished_machine
+from cloche.output.recall import resolution_before
 from cloche.plan.changes import changed_since
 from cloche.plan.depgraph import Depgraph, Package
 from cloche.plan.visible import machine_members
@@ -61,7 +63,7 @@ def all_outdated(
     found: dict[str, Outdated | ClocheError] = {}
     for name in machines:
         try:
-            found[name] = outdated(opened, project, name)
+            found[name] = outdated(opened, project, name, moved=bool(moved))
         except ClocheError as error:
             found[name] = error
     return moved, found
@@ -92,34 +94,28 @@ def newest(opened: Opened, how: SyncOptions, *, offline: bool) -> tuple[Project,
     return replace(project, repos=repos), tuple(moved)
 
 
-def outdated(opened: Opened, project: Project, machine: str) -> Outdated:
-    """Compare a machine as it was built last, or would be now, with its plan in ``project``.
+def outdated(opened: Opened, project: Project, machine: str, *, moved: bool) -> Outdated:
+    """Compare a machine's plan with that in ``project``, whose repositories ``moved`` or not.
 
-    Raises ClocheError.
+    Advisories are about the machine as it was built last, or else as it would be built now. Raises
+    ClocheError.
     """
-    choices = Choices(offline=True)
-    later = replace(opened, project=project)
+    context, graph = _planned(replace(opened, project=project), machine)
+    now = _planned(opened, machine)[1] if moved else graph
     wanted = project.machine(machine)
-    context = context_of(later, wanted, choices)
-    graph = prepare(context, project, wanted, choices).plan.graph
     pin = finished_machine(opened.store, wanted)
-    before = _before(opened, machine, pin.data if pin else {}, choices)
     layers = [context.layer(id) for id in pin.data["layers"]] if pin else []
-    old, new = _members(before), _members(graph)
-    found = advisories(context, layers, old, new)
-    return Outdated(machine, changes(before, graph), found)
+    built = resolution_before(opened.store, wanted)
+    old, new = _members(built if built.packages else now), _members(graph)
+    return Outdated(machine, changes(now, graph), advisories(context, layers, old, new))
 
 
-def _before(opened: Opened, machine: str, data: Mapping[str, object], choices: Choices) -> Depgraph:
-    """The resolution of the last build, or of a build with what is pinned now."""
-    from cloche.output.recall import decoded
-
-    found = decoded(opened.store, str(data.get("depgraph")))
-    if found.packages:
-        return found
+def _planned(opened: Opened, machine: str) -> tuple[BuildContext, Depgraph]:
+    """How a machine would be built with a project's repositories."""
+    choices = Choices(offline=True)
     wanted = opened.project.machine(machine)
     context = context_of(opened, wanted, choices)
-    return prepare(context, opened.project, wanted, choices).plan.graph
+    return context, prepare(context, opened.project, wanted, choices).plan.graph
 
 
 def changes(before: Depgraph, after: Depgraph) -> tuple[Changed, ...]:
