@@ -11,6 +11,7 @@ from tests.values import package, stored
 from cloche.errors import ClocheError
 from cloche.layers import Layer
 from cloche.output.holdings import (
+    differing_before,
     finish_files,
     finished_builds,
     holding,
@@ -26,14 +27,21 @@ APP = package("app", requested=True)
 LIB = package("lib", requested=True)
 
 
-def built(store: Store, place: Path, *, partial: bool, finish: Sequence[Layer] = ()) -> None:
+def built(
+    store: Store,
+    place: Path,
+    *,
+    partial: bool,
+    finish: Sequence[Layer] = (),
+    layer: str | None = None,
+) -> None:
     """Record a build of two packages, or of one of them alone."""
     (place / "graph").write_bytes(encode_depgraph(Depgraph((LIB, APP))))
     depgraph = store.add_blob(place / "graph", "graph").id
     wanted = (APP.id,) if partial else (LIB.id, APP.id)
     events = [
         Planned(machine="m", packages=wanted, partial=partial, depgraph=depgraph),
-        *(Done(package=id, how="built") for id in wanted),
+        *(Done(package=id, how="built", layer=layer) for id in wanted),
         Finished(built=len(wanted), reused=0, failed=0, skipped=0, seconds=1.0),
     ]
     system = add_system(store, {"hooks": {"h.sh": str(len(finish))}}) if finish else None
@@ -93,3 +101,18 @@ def test_the_layers_of_a_finish_stay_with_those_of_the_packages(tmp_path: Path) 
             bus(Delivered(packages="p", stage4=None, logs="l", finish=(hook.id,)))
         gc(store)
         assert store.has_tree(hook.id)
+
+
+def test_a_build_is_compared_with_the_last_different_one(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "store") as store:
+        built(store, tmp_path, partial=False)
+        with pytest.raises(ClocheError, match="no finished build before it"):
+            differing_before(store, "place", holding(store, "place", "m"))
+        for layer in (None, "1" * 64, "1" * 64, "1" * 64):
+            built(store, tmp_path, partial=False, layer=layer)
+
+        def before(number: int) -> int:
+            new = holding(store, "place", "m", number)
+            return differing_before(store, "place", new).run.number
+
+        assert [before(number) for number in (2, 3, 4, 5)] == [1, 2, 2, 2]

@@ -99,18 +99,29 @@ def test_single_packages_are_done_without_a_delivery() -> None:
 
 
 def test_layers_of_the_newest_builds_stay(tmp_path: Path) -> None:
+    def keep_one(layer: str, *, did: bool, delivered: bool = True) -> None:
+        done = Done(package="a/b-1::r", how="built", layer=layer)
+        started = (encode_event(BUILT[0]) + b"\n") * did
+        file.write_bytes(started + encode_event(done))
+        events = Events(file, depgraph, frozenset({layer, "0" * 64}), delivered=delivered)
+        keep(store, "place", "m", events, count=4, kept=2)
+
     with Store.open(tmp_path / "store", exclusive=True) as store:
         graph, file = tmp_path / "graph", tmp_path / "events"
         graph.write_text("{}")
         depgraph = store.add_blob(graph, "graph").id
-        layers = [values.stored(store, "a/b-1", name=str(each)).id for each in range(4)]
-        for layer in layers:
-            file.write_bytes(encode_event(Done(package="a/b-1::r", how="built", layer=layer)))
-            events = Events(file, depgraph, frozenset({layer, "0" * 64}))
-            keep(store, "place", "m", events, count=20, kept=2)
+        layers = [values.stored(store, "a/b-1", name=str(each)).id for each in range(5)]
+        for layer in layers[:4]:
+            keep_one(layer, did=True)
+            keep_one(layer, did=False)
+            keep_one(layer, did=False)
         gc(store)
-        assert [store.has_tree(layer) for layer in layers] == [False, False, True, True]
-        assert numbers(store) == [1, 2, 3, 4]
+        assert [store.has_tree(layer) for layer in layers] == [False, False, True, True, False]
+        assert numbers(store) == [1, 4, 7, 10, 12]  # those that did nothing count nowhere
+        keep_one(layers[3], did=True, delivered=False)  # a failed build takes nobody's place
+        gc(store)
+        assert [store.has_tree(layer) for layer in layers[2:4]] == [True, True]
+        assert numbers(store) == [4, 7, 10, 13]
 
 
 def test_what_a_machine_is_besides_stays_as_long_as_its_record(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from cloche.output.holdings import (
     Difference,
     Holding,
     differences,
+    differing_before,
     files_of,
     finish_files,
     finished_builds,
@@ -241,7 +242,7 @@ def _declared(project: Project, name: str) -> dict[str, Any]:
     epilog="""\b
 Examples:
   cloche machine diff web kiosk
-  cloche machine diff web            the last build against the one before
+  cloche machine diff web            the last build against the last different one
   cloche machine diff web@3 web@5 --files
 """
 )
@@ -318,15 +319,7 @@ def _pair(
     if second is not None:
         return _held(store, project, first), _held(store, project, second)
     new = _held(store, project, first)
-    runs = [run.number for _, run in finished_builds(store, project.place, new.machine)]
-    before = [number for number in runs if number < new.run.number]
-    if not before:
-        raise ClocheError(
-            "no finished build before it is recorded",
-            where=f"machine {new.machine}, build {new.run.number}",
-            todo="name another machine or build to compare with",
-        )
-    return _held(store, project, f"{new.machine}@{before[-1]}"), new
+    return differing_before(store, project.place, new), new
 
 
 def _held(store: Store, project: Project, name: str) -> Holding:

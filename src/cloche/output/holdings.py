@@ -116,6 +116,27 @@ def holding(store: Store, place: str, machine: str, number: int | None = None) -
     )
 
 
+def differing_before(store: Store, place: str, build: Holding) -> Holding:
+    """The last earlier build of a machine that differs, or else the one before.
+
+    Raises ClocheError if there is none.
+    """
+    found = [run.number for _, run in finished_builds(store, place, build.machine)]
+    before = [number for number in reversed(found) if number < build.run.number]
+    if not before:
+        raise ClocheError(
+            "no finished build before it is recorded",
+            where=f"machine {build.machine}, build {build.run.number}",
+            todo="name another machine or build to compare with",
+        )
+    for number in before:
+        old = holding(store, place, build.machine, number)
+        same = old.packages == build.packages and old.finish == build.finish
+        if not same or system_differences(old, build):
+            return old
+    return holding(store, place, build.machine, before[0])
+
+
 def _held(store: Store, events: Sequence[Event]) -> Iterator[Held]:
     planned = next((each for each in events if isinstance(each, Planned)), None)
     graph = decoded(store, planned.depgraph) if planned else None

@@ -4,16 +4,19 @@ While the build runs they are written to a file in a workspace of the store; whe
 they become a blob, which the pin ``record/PLACE/NAME/NUMBER`` names together with the resolution.
 PLACE identifies the project, as two projects may have machines of the same name. The newest
 ``Policy.records`` stay, and the newest that built something; the blobs of the others are garbage.
-Of the newest ``Policy.kept`` the layers of the packages stay, too.
+A build that did nothing stays until the next one. Of the newest ``Policy.kept`` different results
+the layers of the packages stay, too.
 """
 
 from __future__ import annotations
 
 import gzip
+import hashlib
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from cloche.errors import ClocheError
@@ -52,6 +55,7 @@ class Recorder:
         self.depgraph: str | None = None
         self.layers: set[str] = set()
         self.system: str | None = None
+        self.delivered = False
         self(Version())
 
     def __call__(self, event: Event) -> None:
@@ -61,7 +65,7 @@ class Recorder:
         if isinstance(event, Done) and event.layer is not None:
             self.layers.add(event.layer)
         if isinstance(event, Delivered):
-            self.system = event.system
+            self.system, self.delivered = event.system, True
             self.layers |= set(event.finish)
         self._file.write(encode_event(event) + b"\n")
         self._file.flush()
@@ -88,9 +92,12 @@ def recorded(
             bus.remove(recorder)
             recorder.close()
             if recorder.depgraph is not None:
-                layers = recorder.layers if kept > 1 else ()
                 events = Events(
-                    recorder.path, recorder.depgraph, frozenset(layers), recorder.system
+                    recorder.path,
+                    recorder.depgraph,
+                    frozenset(recorder.layers),
+                    recorder.system,
+                    recorder.delivered,
                 )
                 keep(store, place, machine, events, count=count, kept=kept)
 
@@ -99,13 +106,15 @@ def recorded(
 class Record:
     """One build of a machine: its number, counted from 1, and the blob with its events.
 
-    ``system`` is the blob with what it is besides its packages, "" where there is none.
+    ``system`` is the blob with what it is besides its packages, "" where there is none. ``result``
+    identifies what the build led to, "" where it did not come to its end.
     """
 
     number: int
     pin: str
     blob: str
     system: str = ""
+    result: str = ""
 
 
 def records(store: Store, place: str, machine: str) -> tuple[Record, ...]:
@@ -120,6 +129,7 @@ def records(store: Store, place: str, machine: str) -> tuple[Record, ...]:
             pin.name,
             pin.data["events"],
             pin.data.get("system", ""),
+            pin.data.get("result", ""),
         )
         for pin in store.pins(f"{prefix}/")
     ]
@@ -183,13 +193,20 @@ def worked(events: Iterable[Event]) -> bool:
 class Events:
     """A file of a build's events, the blob with its resolution, and ids of its packages' layers.
 
-    ``system`` is as that of a record.
+    ``system`` is as that of a record; ``delivered``: the build came to its end.
     """
 
     path: Path
     depgraph: str
     layers: frozenset[str] = frozenset()
     system: str | None = None
+    delivered: bool = False
+
+    @property
+    def result(self) -> str:
+        """As that of a record."""
+        text = "\n".join((*sorted(self.layers), self.system or ""))
+        return hashlib.sha256(text.encode()).hexdigest() if self.delivered else ""
 
 
 def keep(
@@ -197,8 +214,9 @@ def keep(
 ) -> Record:
     """Keep a file of events as the newest build, and of all builds the newest ``count``.
 
-    The last that built something stays, too. Of the newest ``kept`` the layers stay; those of the
-    last finished build stay in any case, as the machine's own.
+    The last that built something stays, too. One that did nothing goes as soon as there is another.
+    Of the newest ``kept`` different results the layers stay; those of the last finished build stay
+    in any case, as the machine's own.
     """
     with store.workspace("record") as workspace:
         packed = workspace / "events.jsonl.gz"
@@ -209,27 +227,41 @@ def keep(
         older = records(store, place, machine)
         number = older[-1].number + 1 if older else 1
         system = events.system or ""
-        record = Record(number, names.record(place, machine, number), blob.id, system)
-        trees = sorted(filter(store.has_tree, events.layers))
-        data = {"events": blob.id, **({"system": system} if system else {})}
-        store.pin(record.pin, trees, (*data.values(), events.depgraph), data)
+        pin, result = names.record(place, machine, number), events.result
+        record = Record(number, pin, blob.id, system, result)
+        layers = events.layers if kept > 1 and result else ()
+        trees = sorted(filter(store.has_tree, layers))
+        blobs = {"events": blob.id, **({"system": system} if system else {})}
+        data = {**blobs, **({"result": result} if result else {})}
+        store.pin(pin, trees, (*blobs.values(), events.depgraph), data)
         store.unpin(names.record(place, machine))  # from before builds had numbers
         _forget(store, (*older, record), count)
-        _let_go(store, older[: len(older) + 1 - max(1, kept)])
+        _let_go(store, (*older, record), kept)
     return record
 
 
-def _let_go(store: Store, found: Sequence[Record]) -> None:
-    """Release the layers of these builds; their events are kept."""
+def _let_go(store: Store, found: Sequence[Record], kept: int) -> None:
+    """Release the layers of all but the newest ``kept`` different results; events are kept."""
+    results = list(dict.fromkeys(r.result for r in reversed(found) if r.result))[: max(1, kept)]
     for record in found:
         pin = store.pin_of(record.pin)
-        if pin is not None and pin.trees:
+        if pin is not None and pin.trees and record.result not in results:
             store.pin(pin.name, (), pin.blobs, pin.data)
 
 
 def _forget(store: Store, found: Sequence[Record], count: int) -> None:
-    """Drop builds beyond the newest ``count``, but not the last that built something."""
+    """Drop builds beyond the newest ``count``, but not the last that built something.
+
+    Those that did nothing are not counted, and dropped unless it is the newest.
+    """
     built = next((r for r in reversed(found) if worked(recorded_events(store, r))), None)
-    for record in found[:-count]:
-        if record != built:
+    idle = {
+        record.number
+        for before, record in pairwise([each for each in found if each.result])
+        if record.result == before.result and not worked(recorded_events(store, record))
+    }
+    rest = [record for record in found if record.number not in idle]
+    for record in found:
+        old = record != found[-1] if record.number in idle else record in rest[:-count]
+        if old and record != built:
             store.unpin(record.pin)
