@@ -10,7 +10,16 @@ from pathlib import Path
 
 import pytest
 from tests.overlays.conftest import System
-from tests.overlays.published import BROUGHT, LEAF, MAIN, OVERLAY, Upstream, ebuild, write_tree
+from tests.overlays.published import (
+    BROUGHT,
+    LEAF,
+    MAIN,
+    OVERLAY,
+    Upstream,
+    ebuild,
+    publish,
+    write_tree,
+)
 from tests.support import WORKBENCH, Store, project
 
 pytestmark = pytest.mark.real
@@ -102,6 +111,21 @@ def test_the_repository_can_be_used_at_once(store: Store, upstream: Upstream) ->
     store.cloche("build", "leaf", cwd=where, check=True)
     shown = store.cloche("shell", "leaf", "--", "cat", "/usr/share/leaf/leaf.txt", cwd=where)
     assert shown.stdout == OVERLAY["app-misc/leaf/files/leaf.txt"]
+
+
+def test_an_ordinary_user_takes_a_package_in_a_project(ordinary_seeded: Store) -> None:
+    where = project(ordinary_seeded, WORKBENCH)
+    write_tree(where / "main", MAIN)
+    with (where / "cloche.toml").open("a") as text:
+        text.write('\n[repos.main]\npath = "main"\n')
+    upstream = publish(where / "upstream")
+    ordinary_seeded.user.own(where)
+    words = ("overlay", "add", LEAF, upstream.path)
+    done = ordinary_seeded.cloche(*words, cwd=where, check=True)
+    assert done.stdout == f"{where / 'overlays/thicket'}\n"
+    assert (where / "overlays/thicket").stat().st_uid == where.stat().st_uid
+    told = ordinary_seeded.cloche("overlay", "check", cwd=where)
+    assert told.stdout == "thicket: no repository has sys-apps/lacking, needed by dev-libs/root-1\n"
 
 
 HOSTILE = """

@@ -26,6 +26,7 @@ DEPENDENCIES = ("DEPEND", "RDEPEND", "BDEPEND", "PDEPEND", "IDEPEND")
 KEYS = ("EAPI", "INHERITED", "LICENSE", "IUSE", "SRC_URI", *DEPENDENCIES)
 _NO_ECLASS = "could not be found by inherit()"
 STACK = 1 << 20  # bytes, of bash
+SECONDS = 60
 _TALK = 300  # characters of a reason
 
 
@@ -38,6 +39,7 @@ def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
     guest_settings.apply(PORTAGE_REPOSITORIES=request["repositories"])
     # Eclasses that inherit each other end bash when its stack is full: soon, not after minutes.
     resource.setrlimit(resource.RLIMIT_STACK, (STACK, STACK))
+    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))  # of each bash: of one ebuild
     portdb, vardb = databases(installed=request["installed"])
     overlay = portdb.repositories[request["overlay"]]
     found = []

@@ -30,7 +30,7 @@ from cloche.tasks.guestcall import Call, Running, call
 CACHE = "metadata/md5-cache"
 _ENTRY_LIMIT = 1 << 20  # bytes of a cache entry; Gentoo's longest has some 100 KiB
 _PATIENCE = 1800  # seconds, for all ebuilds of a call
-_LIMITS = Limits(processes=1024, file_size=256 << 20)
+_LIMITS = Limits(processes=1024, memory=2 << 30, file_size=256 << 20)
 _NAME = r"\A[A-Za-z0-9_][A-Za-z0-9+_.-]*\Z"
 
 

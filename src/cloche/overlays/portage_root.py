@@ -81,7 +81,8 @@ def find(store: Store, project: Project | None, host: Path = Path("/")) -> Porta
             tree = store.tree(each.layer).path
             if arch_of(tree) == host_arch().gentoo:
                 return PortageRoot(tree, f"the seed {each.about.name}", True)
-    raise ClocheError(
-        "nothing here has Portage, which reads the ebuilds",
-        todo="make a seed: `cloche init DIR`, then `cloche seed bootstrap` there",
+    make = (
+        "`cloche seed bootstrap`" if project else "`cloche init DIR`, then `cloche seed bootstrap`"
     )
+    what = "nothing here has Portage, which reads the ebuilds"
+    raise ClocheError(what, todo=f"make a seed: {make}")

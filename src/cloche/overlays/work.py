@@ -115,6 +115,9 @@ def plan(shop: Workshop, lines: Iterable[Wish], names: Collection[str], *, newes
             emptied += [name] if records[name] is not None else []
             continue
         made = prepare(shop, wanted.get(name) or Wanted(name, ()), needed, newest=newest)
+        if not made.record.packages:  # it has nothing of what others need
+            emptied += [name] if records[name] is not None else []
+            continue
         records[name] = made.record
         prepared.append(made)
     for name in emptied:
