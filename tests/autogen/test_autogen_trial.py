@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -93,6 +94,10 @@ def test_a_package_is_built_with_its_tests_and_what_they_lack_is_added(
         status, said = autogen("greet", "--deps", "--build", "py", "--fix")
         assert status == 0, said
         ebuild = (place / "own/dev-python/greet/greet-1.0.ebuild").read_text()
+        cache = place / "own/metadata/md5-cache/dev-python"
+        digest = hashlib.md5(ebuild.encode()).hexdigest()
+        assert f"_md5_={digest}" in (cache / "greet-1.0").read_text()
+        assert "_eclasses_=distutils-r1" in (cache / "world-1.0").read_text()
         assert 'BDEPEND+=" test? ( dev-python/proper[${PYTHON_USEDEP}] )"' in ebuild
         status, said = autogen("greet", "--deps", "--build", "py")
         assert status == 0, said

@@ -86,6 +86,13 @@ def changes(repository: Repository, package: Package, *, force: bool = False) ->
     return Changes(ebuild.cpv, tuple(changed), tuple(notes))
 
 
+def cache_changes(repository: Repository, entries: Mapping[str, str]) -> Changes:
+    """What writing entries of ``metadata/md5-cache`` would change."""
+    top = repository.path / "metadata/md5-cache"
+    files = [(top / cpv, text) for cpv, text in sorted(entries.items())]
+    return Changes("", tuple(each for each in files if _read(each[0]) != each[1]))
+
+
 def write(repository: Path, wanted: Sequence[Changes]) -> None:
     """Write all of it, each file at once. Raises `ConfigError`."""
     files = [file for each in wanted for file in each.files]

@@ -15,6 +15,7 @@ from cloche.autogen.errors import RefusedError
 from cloche.autogen.marked import with_own_lines
 from cloche.autogen.text import IUSE_TEST
 from cloche.autogen.trees import Trees
+from cloche.building import metadata
 from cloche.building.context import BuildContext
 from cloche.building.diagnose import Missing, missing_in, owners
 from cloche.building.errors import BuildError
@@ -30,6 +31,7 @@ from cloche.config.machine import Machine
 from cloche.config.sets import Asked
 from cloche.portage.cpv import BadNameError, split_cpv
 from cloche.records.builds import recorded
+from cloche.records.events import Note
 from cloche.session.building import with_jobserver
 from cloche.session.session import Session
 from cloche.tasks.errors import StepError
@@ -68,11 +70,27 @@ class Lacking:
         return (*found, *IUSE_TEST) if self.of_tests else found
 
 
-def build(session: Session, trial: Trial, trees: Trees) -> Built | tuple[BuildError, list[Lacking]]:
+Outcome = Built | tuple[BuildError, list[Lacking]]
+
+
+def build(session: Session, trial: Trial, trees: Trees) -> Outcome:
     """Build the packages; of a failure, what the ebuilds lack as far as the logs show it.
 
-    Raises `ClocheError` where nothing can be built, such as `ResolutionError`.
+    Tests that need a package which needs this one are not run, which a warning says. Raises
+    `ClocheError` where nothing can be built, such as `ResolutionError`.
     """
+    try:
+        return _build(session, trial, trees)
+    except ResolutionError as error:
+        if error.kind != "circular" or not trial.tested:
+            raise
+    tested = ", ".join(trial.tested)
+    text = f"the tests of {tested} need what needs it itself, so they are not run"
+    session.sink(Note(text=text, level="warning"))
+    return _build(session, replace(trial, tested=()), trees)
+
+
+def _build(session: Session, trial: Trial, trees: Trees) -> Outcome:
     asked = tuple(Asked(f"={cpv}", Origin(trial.machine.file)) for cpv in trial.packages)
     name = f"autogen:{trial.machine.name}"
     machine = replace(trial.machine, name=name, packages=asked, sets=())
@@ -101,6 +119,16 @@ def _planned(context: BuildContext, targets: tuple[str, ...]) -> Builder:
             raise
     text = "".join(f"{line}\n" for line in lines)
     return resolve_and_plan(_with_files(context, {f"package.use/{_NAME}-needed": text}), targets)
+
+
+def cache_entries(session: Session, trial: Trial) -> Mapping[str, str]:
+    """``metadata/md5-cache`` of the repository (PMS 14) by cpv, made by the seed's Portage.
+
+    Raises `ClocheError`.
+    """
+    with session.context(trial.machine) as context:
+        repo = context.inputs.repos[trial.repository]
+        return metadata.cache_entries(context, repo)
 
 
 def _with_settings(context: BuildContext, trial: Trial) -> BuildContext:

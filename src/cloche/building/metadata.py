@@ -12,7 +12,7 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -47,6 +47,17 @@ def remembered_caches(context: BuildContext) -> frozenset[str]:
         context.store.action(_key(context, repo).digest) for repo in context.inputs.repos.values()
     )
     return frozenset(action.outputs["tree"] for action in actions if action is not None)
+
+
+def cache_entries(context: BuildContext, repo: Repo) -> Mapping[str, str]:
+    """The entries of a repository's cache by cpv, made anew after a change, whether the repository
+    has a cache or not. Raises GuestError."""
+    key = _key(context, repo)
+    total = sum(1 for _ in repo.path.glob("*/*/*.ebuild"))
+    done = remember(context.store, key, repo.name, lambda: _made(context, repo, key, total))
+    cache = context.store.tree(done.action.outputs["tree"]).path
+    files = sorted(path for path in cache.glob("*/*") if path.is_file())
+    return {str(path.relative_to(cache)): path.read_text() for path in files}
 
 
 def _shown(context: BuildContext, repo: Repo) -> Iterator[Bind]:

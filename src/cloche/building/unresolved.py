@@ -89,7 +89,7 @@ class Mask:
 
 
 class ResolutionError(ClocheError):
-    """Portage found no solution; ``text`` is its output.
+    """Portage found no solution; ``text`` is its output, ``kind`` a word of the guest's.
 
     ``place`` is FILE:LINE of a broken ebuild, ``reason`` what bash or Portage says about it.
     ``asked`` is an atom that may be wrong where the user wrote it, None for other failures;
@@ -116,7 +116,7 @@ class ResolutionError(ClocheError):
             todo=_advice(kind, atom, text, masks),
             detail=None if place else text.strip(),  # the one line is enough
         )
-        self.text = text
+        self.kind, self.text = kind, text
         self.asked = atom if kind in ("unknown", "use") and not place else None
         found = (blocks[1], *(f"={cpv}" for cpv in blocks[2].split(", "))) if blocks else ()
         self.blockers = tuple(name for each in found if (name := name_of(each)))

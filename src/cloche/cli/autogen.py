@@ -171,7 +171,7 @@ def _build(
 ) -> None:
     """Build packages until it succeeds, or nothing more is found that they lack."""
     from cloche.autogen import trial as trials
-    from cloche.autogen.repository import ebuild_path, replace_ebuild
+    from cloche.autogen.repository import cache_changes, ebuild_path, replace_ebuild, write
 
     cpvs = tuple(each.ebuild.cpv for each in packages)
     wanted = trials.Trial(project.machine(machine), repository.name, cpvs, cpvs[:1], distdir)
@@ -190,6 +190,8 @@ def _build(
             added.update(new)
             for each in new:
                 say(f"{each.cpv}: {each.what} was missing: {each.lines[1]}")
+        cache = cache_changes(repository, trials.cache_entries(session, wanted))
+    write(repository.path, [cache])
     say(f"{done.built} built, {done.reused} reused")
 
 
