@@ -22,6 +22,7 @@ from bench import (
     display,
     distcc,
     facts,
+    fleet,
     layers,
     overhead,
     own_root,
@@ -77,6 +78,9 @@ NOTES = (
     "their own for both kinds, which take turns; the seed is split before.",
     "Resolution: both sides have a metadata cache; cloche's own is made from the tree, which ships "
     "none, before the clock starts. The configuration changes before each round.",
+    "A freshroot: the whole command, with the start of Python; its machine has layers of one file "
+    "each over the seed, and a shell prints a line in it. One plan over machines: examples/fleet, "
+    "until the plan is known; the store is emptied but for the seed before each.",
     "Memory: VmHWM of a process with the whole command line loaded, that reads a synthetic "
     "resolution, plans it, and finds every step done in a real store.",
     "The live display: processor time of this process, on synthetic events, into a window that "
@@ -195,6 +199,9 @@ def packages(place: Place, options: argparse.Namespace) -> Rows:
     rows += parts.strict_rows(place, 2 if quick else 7)
     say("a resolution of three hundred packages")
     rows += resolution.rows(place, 30 if quick else 300, 2 if quick else 5)
+    say("freshroots and plans of several machines")
+    rows += fleet.prompt_rows(place, 60 if quick else starts.BESIDE, 3 if quick else 15)
+    rows += fleet.plan_rows(place, 1 if quick else 5)
     say("a plan of a thousand packages")
     rows += thousand.rows(place, 100 if quick else 1000)
     say("the live display")
