@@ -22,7 +22,7 @@ FLEET = ROOT / "examples/fleet"
 WARM = 2  # rounds before the first that counts
 PROMPT = 60  # milliseconds
 MACHINE = "mini"
-LOADED = "import cloche.cli.freshroot, cloche.session.session, cloche.workflows.freshroot_desk"
+LOADED = "import cloche.cli.freshroot, cloche.workflows.freshroot, cloche.workflows.freshroot_desk"
 
 
 def prompt_rows(place: Place, number: int, runs: int) -> list[Row]:

@@ -16,9 +16,10 @@ from cloche.building.packages import Builder, Made
 from cloche.config.machine import Machine
 from cloche.output import deliver as delivering
 from cloche.output import kinds
-from cloche.output.deliver import check_hooks_of_done, deliver, finished_machine, remember
+from cloche.output.deliver import check_hooks_of_done, deliver, remember
 from cloche.output.finished import Finished, Written
 from cloche.output.kinds import OutputKind
+from cloche.output.remembered import finished_machine
 from cloche.store import Store, gc, names
 from cloche.tasks.errors import StepError
 

@@ -8,8 +8,8 @@ import pytest
 from tests import values
 
 from cloche.building.context import Policy
-from cloche.session.building import DEFAULT_PHASE_SECONDS, policy_of
 from cloche.session.choices import Choices
+from cloche.session.contexts import DEFAULT_PHASE_SECONDS, policy_of
 
 CHOSEN = Choices()
 

@@ -20,7 +20,7 @@ from tests.targets.sshd import SshTarget, ssh_target
 
 from cloche.errors import ClocheError
 from cloche.layers import compare, stored_layer
-from cloche.output.deliver import finished_machine
+from cloche.output.remembered import finished_machine
 from cloche.session.session import Session, open_session
 from cloche.targets.clone import KIND, Clone, clone
 from cloche.targets.connection import Connection, opened_connection, parse_address

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from cloche.building import live
@@ -15,6 +14,7 @@ from cloche.building.forecast import forecast
 from cloche.building.livepins import is_live
 from cloche.building.package_tasks import Seen, build_task, kept_as
 from cloche.building.packages import Builder
+from cloche.building.root import SHELLS, Root
 from cloche.composing.places import Places, look_into
 from cloche.errors import ClocheError, Exit
 from cloche.layers import Layer
@@ -31,19 +31,6 @@ from cloche.tasks.task import BuildTask
 from cloche.tasks.worker import make_directory
 
 PKGDIR = "/var/cache/binpkgs"  # Portage's default (cnf/make.globals)
-SHELLS = ("/bin/bash", "/bin/sh")
-
-
-@dataclass(frozen=True, slots=True)
-class Root:
-    """A sandbox to start a shell in, and notes for the user; ``shell`` is None if it has none."""
-
-    sandbox: Sandbox
-    shell: str | None = SHELLS[0]
-    cwd: str = "/"
-    note: str = ""
-    login: bool = True
-    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 def machine_root(

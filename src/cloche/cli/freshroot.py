@@ -15,7 +15,6 @@ from cloche.cli.complete import complete_machine, complete_seed
 from cloche.cli.freshroot_kept import complete_kept, diff, list_, rm, save
 from cloche.cli.options import Options, engine_name, opened_session, say, store_path
 from cloche.cli.running import run_in
-from cloche.cli.showing import Shown, opened_display
 from cloche.cli.terminable import terminable
 from cloche.cli.usage import Group
 from cloche.config.project import Project, load_project
@@ -167,6 +166,7 @@ def answer(options: Options, name: str, pin: str, parent: int, file: Path, into:
     die_with_parent(signal.SIGTERM)
     if os.getppid() != parent:
         raise ClocheError("its freshroot is gone", todo="use emerge in a freshroot")
+    from cloche.cli.showing import Shown, opened_display
     from cloche.workflows import freshroot as roots
     from cloche.workflows.freshroot_building import build
     from cloche.workflows.freshroot_request import decode_request

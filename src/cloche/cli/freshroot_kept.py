@@ -9,7 +9,6 @@ from pathlib import Path
 
 import click
 
-from cloche.cli.machine import line_of, table
 from cloche.cli.options import Options, opened_store, say
 from cloche.config.errors import ConfigError
 from cloche.config.fragments import machine_files
@@ -49,6 +48,7 @@ as_json_ = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def list_(options: Options, as_json: bool) -> None:
     """List the kept roots of the project: over what, since when, how large."""
+    from cloche.cli.machine import table
     from cloche.store.usage import disk_usage
 
     project = load_project(options.directory)
@@ -119,6 +119,7 @@ Examples:
 @click.pass_obj
 def diff(options: Options, name: str, files: bool, as_json: bool) -> None:
     """Show what was done in a kept root: packages, versions, USE flags, files."""
+    from cloche.cli.machine import line_of
     from cloche.workflows.freshroot_changes import changes, views
 
     project = load_project(options.directory)

@@ -19,7 +19,6 @@ from cloche.config.project import Project, load_project
 from cloche.display.text import count, one_line, size
 from cloche.errors import ClocheError
 from cloche.layers import Comparison
-from cloche.output.deliver import finished_machine
 from cloche.output.end import end_digest
 from cloche.output.holdings import (
     Difference,
@@ -32,6 +31,7 @@ from cloche.output.holdings import (
     holding,
     system_differences,
 )
+from cloche.output.remembered import finished_machine
 from cloche.output.system import SystemChange
 from cloche.session.building import Preview
 from cloche.session.choices import Choices

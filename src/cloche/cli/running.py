@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import sys
 
-from cloche.building.shells import Root
+from cloche.building.root import Root
 from cloche.cli.options import say
 from cloche.cli.streams import Streams
 from cloche.display.text import one_line

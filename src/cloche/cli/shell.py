@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from cloche.building.shells import SHELLS, Root
+from cloche.building.root import SHELLS, Root
 from cloche.cli.build import STRICT
 from cloche.cli.complete import complete_machine
 from cloche.cli.options import Options, opened_session, say

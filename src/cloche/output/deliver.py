@@ -26,7 +26,7 @@ from cloche.output.kinds import KINDS, wanted
 from cloche.output.needs import check_needs
 from cloche.output.sealed import Revealed
 from cloche.records.events import Note
-from cloche.store import Pin, Store, names
+from cloche.store import names
 
 
 def check_outputs(machine: Machine, directory: Path) -> None:
@@ -165,9 +165,3 @@ def remember(
             "end": end_digest(machine, inputs),
         }
     context.store.pin(names.machine(machine.place, machine.name), sorted(trees), sorted(kept), data)
-
-
-def finished_machine(store: Store, machine: Machine) -> Pin | None:
-    """What the store remembers of a machine that was built to its end."""
-    pin = store.pin_of(names.machine(machine.place, machine.name))
-    return pin if pin is not None and pin.data.get("layers") else None

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cloche.config.machine import Machine
-from cloche.output.deliver import finished_machine
+from cloche.output.remembered import finished_machine
 from cloche.plan.depgraph import BadResolutionError, Depgraph, decode_depgraph
 from cloche.plan.visible import machine_members
 from cloche.records.builds import Record, recorded_events

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -12,17 +11,15 @@ from pathlib import Path
 from msgspec import structs
 
 from cloche.building import shells
-from cloche.building.context import BuildContext, Policy
+from cloche.building.context import BuildContext
 from cloche.building.finish_checks import foreseen
 from cloche.building.forecast import Forecast, forecast, live_to_build, to_fetch
-from cloche.building.inputs import pin_inputs
-from cloche.building.kernels import with_kernel
-from cloche.building.livepins import Live
-from cloche.building.locking import hold_inputs, hold_packages, locked_binpkgs
+from cloche.building.locking import hold_packages
 from cloche.building.machine import Built, build_machine, resolve_and_plan
 from cloche.building.news import Item, news
 from cloche.building.packages import Builder
 from cloche.building.resolve import proposal
+from cloche.building.root import Root
 from cloche.building.unresolved import ResolutionError, proposed
 from cloche.config import autounmask
 from cloche.config.atoms import name_of
@@ -33,17 +30,16 @@ from cloche.config.machine import Fragment, Machine
 from cloche.config.project import Project
 from cloche.config.secrets import owned
 from cloche.errors import ClocheError
-from cloche.layers import Layer
 from cloche.output.claim import BINPKGS
 from cloche.output.deliver import (
     check_hooks_of_done,
     check_outputs,
     deliver,
-    finished_machine,
     remember,
 )
 from cloche.output.finished import Written
 from cloche.output.recall import resolution_before
+from cloche.output.remembered import finished_machine
 from cloche.output.sealed import Revealed
 from cloche.output.system import add_system, system_of
 from cloche.plan.depgraph import Depgraph
@@ -51,23 +47,13 @@ from cloche.plan.names import matching, nearest
 from cloche.plan.plan import narrowed
 from cloche.records import events
 from cloche.records.builds import recorded, unknown_package
-from cloche.records.events import Bus, Note
-from cloche.sandbox import cgroups
-from cloche.sandbox.base import Limits
-from cloche.seeds.stored import mirrors_now
+from cloche.records.events import Note
 from cloche.session.choices import Choices
+from cloche.session.contexts import context_of
 from cloche.session.opened import Opened
 from cloche.session.origins import Origins, origins
-from cloche.store import check_tree
 from cloche.tasks.jobserver import Jobserver
 from cloche.tasks.slots import SharedSlots
-from cloche.tasks.worker import Worker
-
-DEFAULT_PHASE_SECONDS = 6 * 3600.0
-NO_MEMORY_LIMIT = (
-    "[limits] memory has no effect here: no control group for it can be made; "
-    "run as root, or have the memory controller delegated to you"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,66 +89,6 @@ class Result:
     blobs: Mapping[str, str] = field(default_factory=dict)
     unread: int = 0
     origins: Origins | None = None
-
-
-def context_of(
-    opened: Opened, machine: Machine, choices: Choices, over: Sequence[Layer] = ()
-) -> BuildContext:
-    """What the parts of a build share, with the machine's inputs pinned. Raises `ClocheError`.
-
-    With ``over`` these layers are in the place of the machine's seed.
-    """
-    store, project = opened.store, opened.project
-    pinned = pin_inputs(store, project, machine, strict=choices.strict, over=over)
-    check = project.check or "off"
-    for layer in pinned.base:
-        if layer not in over:
-            check_tree(store.tree(layer.id), check)
-    policy = policy_of(project, machine, choices, over=bool(over))
-    worker = Worker(store, opened.engine, Bus(opened.sink), opened.running, check=check)
-    if policy.limits.memory is not None and not cgroups.can_limit_memory():
-        worker.bus(Note(text=NO_MEMORY_LIMIT, level="warning"))
-    live = Live(("*/*",) if choices.live else machine.live, project.lock, locked=choices.locked)
-    context = BuildContext(worker, pinned, policy, live, opened.proxies, opened.elsewhere)
-    context = with_kernel(context, machine)
-    return _held_to_lock(context, project, machine) if choices.locked else context
-
-
-def _held_to_lock(context: BuildContext, project: Project, machine: Machine) -> BuildContext:
-    """Refuse inputs that differ from the locked ones. Raises `ClocheError`."""
-    lock = read_lock(project.lock)
-    hold_inputs(lock, machine, context.inputs)
-    inputs = replace(context.inputs, locked_binpkgs=locked_binpkgs(lock, machine))
-    return replace(context, inputs=inputs)
-
-
-def policy_of(
-    project: Project, machine: Machine, choices: Choices, *, over: bool = False
-) -> Policy:
-    """How to work: what the caller chooses, what machine and project say, and defaults.
-
-    ``over`` says that the machine has no seed.
-    """
-    limits = machine.limits
-    cores = project.cores or len(os.sched_getaffinity(0))
-    return Policy(
-        jobs=choices.jobs or project.jobs or cores,
-        cores=cores,
-        keep_going=choices.keep_going,
-        strict_hooks=choices.strict_hooks or project.strict_hooks,
-        offline=choices.offline,
-        ccache=project.ccache,
-        phase_seconds=limits.phase_timeout or project.phase_timeout or DEFAULT_PHASE_SECONDS,
-        limits=Limits(
-            processes=limits.processes or Limits().processes,
-            memory=limits.memory,
-        ),
-        records=project.records or Policy().records,
-        kept=project.keep or Policy().kept,
-        disk_reserve=Policy().disk_reserve if project.reserve is None else project.reserve,
-        distfiles=(project.distfiles,) if project.distfiles else (),
-        mirrors=None if over else mirrors_now(project.ground(machine)),
-    )
 
 
 def prepare(context: BuildContext, project: Project, machine: Machine, choices: Choices) -> Builder:
@@ -397,7 +323,7 @@ def _unread_news(context: BuildContext, machine: Machine) -> int:
 
 def shell(
     opened: Opened, machine: Machine, package: str | None, choices: Choices
-) -> AbstractContextManager[shells.Root]:
+) -> AbstractContextManager[Root]:
     """The root of a machine as it was built last, or the one in which a package is built."""
     context = context_of(opened, machine, replace(choices, offline=True))
     if package is not None:

@@ -15,8 +15,9 @@ from cloche.config.machine import Machine
 from cloche.errors import ClocheError
 from cloche.plan.depgraph import Package
 from cloche.records.events import Note
-from cloche.session.building import context_of, prepare
+from cloche.session.building import prepare
 from cloche.session.choices import Choices
+from cloche.session.contexts import context_of
 from cloche.session.opened import Opened
 from cloche.tasks import distfiles
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cloche.building.machine import build_machine
-from cloche.building.shells import Root, fresh_root
+from cloche.building.root import Root
+from cloche.building.shells import fresh_root
 from cloche.config.kernel import PACKAGE
 from cloche.config.machine import Machine
 from cloche.errors import ClocheError
@@ -16,8 +17,9 @@ from cloche.output.deliver import remember
 from cloche.plan.plan import narrowed
 from cloche.portage.kernel import configuring
 from cloche.sandbox.base import Bind
-from cloche.session.building import context_of, prepare, with_jobserver
+from cloche.session.building import prepare, with_jobserver
 from cloche.session.choices import Choices
+from cloche.session.contexts import context_of
 from cloche.session.opened import Opened
 from cloche.tasks.worker import make_directory
 

@@ -11,8 +11,9 @@ from cloche.config.drift import inputs_drift, live_drift, packages_drift
 from cloche.config.lock import LivePin, MachineLock
 from cloche.config.machine import Machine
 from cloche.errors import ClocheError
-from cloche.session.building import context_of, prepare
+from cloche.session.building import prepare
 from cloche.session.choices import Choices
+from cloche.session.contexts import context_of
 from cloche.session.opened import Opened
 
 

@@ -11,8 +11,8 @@ from cloche.building.inputs import check_categories
 from cloche.building.manifest import Manifest, manifests
 from cloche.config.errors import Origin, no_machines, unknown_name, unwritable
 from cloche.config.project import Project
-from cloche.session.building import context_of
 from cloche.session.choices import Choices
+from cloche.session.contexts import context_of
 from cloche.session.opened import Opened
 
 

@@ -10,13 +10,14 @@ from cloche.building.context import BuildContext
 from cloche.config.lock import RepoPin
 from cloche.config.project import Project
 from cloche.errors import ClocheError
-from cloche.output.deliver import finished_machine
 from cloche.output.recall import resolution_before
+from cloche.output.remembered import finished_machine
 from cloche.plan.changes import changed_since
 from cloche.plan.depgraph import Depgraph, Package
 from cloche.plan.visible import machine_members
-from cloche.session.building import context_of, prepare
+from cloche.session.building import prepare
 from cloche.session.choices import Choices
+from cloche.session.contexts import context_of
 from cloche.session.inputs import SyncOptions, sync_repository
 from cloche.session.opened import Opened
 from cloche.trees.stored import find_tree, stored_trees

@@ -1,4 +1,7 @@
-"""A session: a project, a store and an engine, open together; what can be done with them."""
+"""A session: a project, a store and an engine, open together; what can be done with them.
+
+What a call needs is loaded by the call: half of it would take longer than opening a root.
+"""
 
 from __future__ import annotations
 
@@ -6,25 +9,30 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cloche.binhosts.index import Binhost
 from cloche.broker import open_engine
 from cloche.building.context import BuildContext, RunTask
-from cloche.building.news import Item
-from cloche.building.packages import Builder
-from cloche.building.shells import Root
 from cloche.config.machine import Machine
 from cloche.config.project import Project, SeedSpec, load_project
 from cloche.layers import Layer
 from cloche.output.sealed import Revealed
 from cloche.records.events import Bus, Sink
 from cloche.records.joined import Joined
-from cloche.session import building, fetching, inputs, locking, outdated, several
+from cloche.session import inputs
 from cloche.session.choices import Choices
-from cloche.session.kernels import KernelRoot, kernel_root
-from cloche.session.manifests import WrongManifest, wrong_manifests
+from cloche.session.contexts import context_of
 from cloche.session.opened import Opened, nobody
 from cloche.session.opening import open_store, place_of_store, refusals_named, try_host
+
+if TYPE_CHECKING:
+    from cloche.building.news import Item
+    from cloche.building.packages import Builder
+    from cloche.building.root import Root
+    from cloche.session import building, fetching, locking, outdated, several
+    from cloche.session.kernels import KernelRoot
+    from cloche.session.manifests import WrongManifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +73,11 @@ class Session(Opened):
 
     def prepare(self, machine: str, choices: Choices = Choices()) -> Builder:
         """Pin a machine's inputs, resolve it with Portage, and plan. Raises `ClocheError`."""
+        from cloche.session import building
+
         wanted = self.project.machine(machine)
         with self._call() as opened:
-            context = building.context_of(opened, wanted, choices)
+            context = context_of(opened, wanted, choices)
             return building.prepare(context, self.project, wanted, choices)
 
     @contextmanager
@@ -81,10 +91,12 @@ class Session(Opened):
         """
         wanted = machine if isinstance(machine, Machine) else self.project.machine(machine)
         with self._call() as opened:
-            yield building.context_of(opened, wanted, choices, over)
+            yield context_of(opened, wanted, choices, over)
 
     def plan(self, machine: str, choices: Choices = Choices()) -> building.Preview:
         """What a build would do; nothing is built. Raises `ClocheError`."""
+        from cloche.session import building
+
         with self._call() as opened:
             return building.preview(opened, self.project.machine(machine), choices)
 
@@ -100,6 +112,8 @@ class Session(Opened):
         ``secrets`` (`cloche.output.secrets.reveal`) get into its tarball. Raises `BuildError` when
         packages failed, `CallStoppedError` when it was stopped; what was finished is kept.
         """
+        from cloche.session import building
+
         with self._call() as opened:
             return building.build(opened, self._wanted(machine, output, secrets), choices)
 
@@ -116,6 +130,8 @@ class Session(Opened):
         also an error. Raises ClocheError before the first package is built, `CallStoppedError` when
         it was stopped.
         """
+        from cloche.session import several
+
         given = secrets or {}
         wanted = [
             self._wanted(name, directory, given.get(name, ()))
@@ -128,6 +144,8 @@ class Session(Opened):
     def _wanted(
         self, name: str, output: Path | str | None, secrets: Sequence[Revealed]
     ) -> building.Wanted:
+        from cloche.session import building
+
         machine = self.project.machine(name)
         place = building.place_of_outputs(self.project, machine, output)
         return building.Wanted(machine, place, secrets)
@@ -144,6 +162,8 @@ class Session(Opened):
 
         ``update`` takes the newest sources of live ebuilds. Raises `ClocheError`.
         """
+        from cloche.session import locking
+
         machine_ = self.project.machine(machine)
         with self._call() as opened:
             return locking.lock(opened, machine_, choices, check=check, update=update)
@@ -153,6 +173,8 @@ class Session(Opened):
 
         The result lists what could not be fetched. Raises `ClocheError`.
         """
+        from cloche.session import fetching
+
         with self._call() as opened:
             return fetching.fetch(opened, self.project.machine(machine), choices)
 
@@ -164,6 +186,8 @@ class Session(Opened):
 
         `Session.engine` starts commands in its ``sandbox``. Raises `ClocheError`.
         """
+        from cloche.session import building
+
         with ExitStack() as stack:
             with self._call() as opened:
                 wanted = self.project.machine(machine)
@@ -173,6 +197,8 @@ class Session(Opened):
     @contextmanager
     def kernel(self, machine: Machine, choices: Choices = Choices()) -> Iterator[KernelRoot]:
         """The root in which a machine's kernel is configured. Raises `ClocheError`."""
+        from cloche.session.kernels import kernel_root
+
         with ExitStack() as stack:
             with self._call() as opened:
                 place = stack.enter_context(kernel_root(opened, machine, choices))
@@ -180,9 +206,11 @@ class Session(Opened):
 
     def news(self, machine: str) -> tuple[Item, ...]:
         """The news items (GLEP 42) that concern a machine as it was built last."""
+        from cloche.session import building
+
         wanted = self.project.machine(machine)
         with self._call() as opened:
-            context = building.context_of(opened, wanted, Choices(offline=True))
+            context = context_of(opened, wanted, Choices(offline=True))
             return building.news_of(context, wanted)
 
     def outdated(
@@ -192,6 +220,8 @@ class Session(Opened):
 
         ``offline``: without fetching, by the newest states in the store. Raises ClocheError.
         """
+        from cloche.session import outdated
+
         with self._call() as opened:
             return outdated.all_outdated(opened, machines, how, offline=offline)
 
@@ -207,6 +237,8 @@ class Session(Opened):
 
         See `cloche.session.manifests.wrong_manifests`.
         """
+        from cloche.session.manifests import wrong_manifests
+
         found: Iterator[WrongManifest] | None = None
         while True:
             with self._call() as opened:  # not while the caller has one of them

@@ -24,7 +24,6 @@ from cloche.session.building import (
     Result,
     Wanted,
     check_atoms,
-    context_of,
     delivered,
     jobserver_of,
     own_choices,
@@ -33,6 +32,7 @@ from cloche.session.building import (
     sharing,
 )
 from cloche.session.choices import Choices
+from cloche.session.contexts import context_of
 from cloche.session.opened import Opened
 
 Outcomes = dict[str, Result | ClocheError]

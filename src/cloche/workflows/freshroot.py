@@ -17,7 +17,7 @@ from typing import Final
 from cloche.building.context import BuildContext
 from cloche.building.metadata import shown_repositories
 from cloche.building.network import PROXIES
-from cloche.building.shells import SHELLS, Root
+from cloche.building.root import SHELLS, Root
 from cloche.composing.places import Places, look_into
 from cloche.config.errors import Origin, nearest
 from cloche.config.machine import Machine, Profile
@@ -25,7 +25,7 @@ from cloche.config.project import Project
 from cloche.errors import ClocheError, Exit
 from cloche.layers import Layer
 from cloche.linux import descriptors
-from cloche.output.deliver import finished_machine
+from cloche.output.remembered import finished_machine
 from cloche.records.builds import not_built
 from cloche.roots import unions
 from cloche.sandbox.base import Bind, Sandbox

@@ -16,7 +16,7 @@ from cloche.building.context import BuildContext
 from cloche.building.inputs import config_layer
 from cloche.building.machine import Built, build_machine, resolve_and_plan
 from cloche.building.packages import Builder
-from cloche.building.shells import Root
+from cloche.building.root import Root
 from cloche.config.atoms import atom_fault, name_of
 from cloche.config.autounmask import Change
 from cloche.config.errors import Origin
