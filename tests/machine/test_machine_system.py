@@ -211,6 +211,7 @@ def test_secrets_are_in_the_tarball_and_nowhere_else(
         "build", name, "--secrets", "--progress", "json", "-v", cwd=place, check=True
     )
     assert tarball.stat().st_mode & 0o777 == 0o600
+    assert "the tarball holds secrets (password of larry, /etc/ssh/host_key)" in told.stdout
     with opened(tarball) as archive:
         assert f"larry:{HASH}::0:99999:7:::" in read(archive, "etc/shadow").splitlines()
         assert read(archive, "etc/ssh/host_key") == PRIVATE

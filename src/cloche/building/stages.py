@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,15 @@ def once(
         )
     )
     return done.action.outputs
+
+
+@contextmanager
+def shown(context: BuildContext, stage: str) -> Iterator[None]:
+    """Show the block as a stage, which is done each time."""
+    began = time.monotonic()
+    context.bus(Stage(name=stage, state="start"))
+    yield
+    context.bus(Stage(name=stage, state="end", seconds=time.monotonic() - began))
 
 
 def stage_call(

@@ -25,6 +25,7 @@ from cloche.output.images import write_images
 from cloche.output.kinds import KINDS, wanted
 from cloche.output.needs import check_needs
 from cloche.output.sealed import Revealed
+from cloche.output.secrets import sweep
 from cloche.records.events import Note
 from cloche.store import names
 
@@ -55,10 +56,7 @@ def deliver(
         bottom, refuse = builder.context.inputs.bottom, machine.needs == "refuse"
         check_needs(builder.context, (*bottom, *whole), refuse=refuse)
     done = Finished(builder.context, machine, whole, packages, directory, tuple(secrets))
-    if machine.secrets and "stage4" in machine.outputs and not secrets:
-        titles = ", ".join(each.title for each in machine.secrets)
-        text = f"the tarball is without secrets ({titles}); `--secrets` puts them in"
-        builder.context.bus(Note(text=text))
+    sweep(directory)
     outputs = {name: KINDS[name].write(done) for name in wanted(machine)} | write_images(done)
     blobs = tuple(each.blob for each in outputs.values())
     remember(builder, machine, layers=done.layers, blobs=blobs)

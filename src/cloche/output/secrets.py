@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import stat
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,10 +20,12 @@ from cloche.config.errors import ConfigError
 from cloche.config.machine import Machine
 from cloche.config.secrets import Secret
 from cloche.errors import Exit
+from cloche.output.claim import alone
 from cloche.output.sealed import Revealed, Sealing
 
 LIMIT = 1 << 20  # bytes
 TIMEOUT = 300.0  # seconds for a command, which may ask its user
+_OWN = 0o600  # the mode of a tarball with secrets
 _HASH = re.compile(rb"\$[A-Za-z0-9]+\$[!-9;-~]+|[!*]")  # crypt(5)
 
 
@@ -36,11 +39,11 @@ def check_secrets(machine: Machine) -> None:
             what = f"{each.title}: {each.file} is a directory"
             raise ConfigError(each.origin, what, "name a file")
         if each.file is not None and not os.access(each.file, os.R_OK):
-            reason = "cannot be read" if each.file.exists() else "is not there"
-            raise ConfigError(each.origin, f"{each.title}: {each.file} {reason}", status=Exit.HOST)
+            there = each.file.exists()
+            what = f"{each.title}: {each.file} {'cannot be read' if there else 'is not there'}"
+            raise ConfigError(each.origin, what, status=Exit.HOST if there else None)
         if each.command and shutil.which(each.command[0]) is None:
-            what = f"{each.title}: there is no program {each.command[0]}"
-            raise ConfigError(each.origin, what, status=Exit.HOST)
+            raise ConfigError(each.origin, f"{each.title}: there is no program {each.command[0]}")
     check_program(machine.compression)
 
 
@@ -60,8 +63,7 @@ def seal(plain: Path, target: Path, compression: str, revealed: Sequence[Reveale
     OSError.
     """
     aside = target.with_name(f".{target.name}.sealed")
-    aside.unlink(missing_ok=True)  # of a run that was killed
-    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _OWN)
     try:
         with (
             open(descriptor, "wb") as file,
@@ -74,11 +76,25 @@ def seal(plain: Path, target: Path, compression: str, revealed: Sequence[Reveale
         aside.unlink(missing_ok=True)
 
 
+def is_sealed(target: Path) -> bool:
+    """Whether a tarball is there that `seal` wrote: all others may be read by everybody."""
+    return target.is_file() and stat.S_IMODE(target.stat().st_mode) == _OWN
+
+
+def sweep(directory: Path) -> None:
+    """Remove what processes that were killed left beside a tarball; there may be secrets in it."""
+    with alone(directory):
+        for path in directory.glob(".stage4.tar*"):
+            path.unlink()
+
+
 def _revealed(secret: Secret) -> bytes:
     """A file's bytes, or a password's hash without a line's end. Raises ConfigError."""
     content = _content(secret)
     if len(content) > LIMIT:
         raise ConfigError(secret.origin, f"{secret.title}: larger than {LIMIT >> 10} KiB")
+    if not content.strip():
+        raise ConfigError(secret.origin, f"{secret.title}: {secret.source} gives nothing")
     if not secret.user:
         return content
     content = content.strip()

@@ -13,13 +13,14 @@ from itertools import chain
 from pathlib import Path
 
 from cloche.building.context import BuildContext
-from cloche.building.stages import once, stage_command, stage_failed
+from cloche.building.stages import once, shown, stage_command, stage_failed
 from cloche.errors import is_full
 from cloche.layers import SOURCE_DATE_EPOCH, Layer
 from cloche.output.claim import alone
 from cloche.output.finished import Finished, Written
-from cloche.output.secrets import seal
+from cloche.output.secrets import is_sealed, seal
 from cloche.plan.keys import layer_parts
+from cloche.records.events import Note
 from cloche.records.logs import new_log, open_log
 from cloche.sandbox.base import Bind, Command, Ended, Sandbox
 from cloche.store import Outcome, make_key
@@ -129,12 +130,26 @@ def write(done: Finished) -> Written:
     outputs = once(context, "pack", key, lambda: _tar(context, layers, command, name, packer))
     target = done.directory / name
     with alone(done.directory):  # two threads of this process would use the same name aside
-        plain = context.store.blob(outputs["stage4"]).path
-        if done.secrets:
-            seal(plain, target, done.machine.compression, done.secrets)
-        else:
-            place(plain, target)
+        _deliver(done, context.store.blob(outputs["stage4"]).path, target)
     return Written(target, outputs["stage4"])
+
+
+def _deliver(done: Finished, plain: Path, target: Path) -> None:
+    """Put the tarball where its user finds it, with the secrets that are to be in it."""
+    bus, titles = done.context.bus, ", ".join(each.title for each in done.machine.secrets)
+    if done.secrets:
+        with shown(done.context, "seal"):
+            seal(plain, target, done.machine.compression, done.secrets)
+        bus(Note(text=f"the tarball holds secrets ({titles}); only its owner may read it"))
+        return
+    replaced = is_sealed(target)
+    place(plain, target)
+    if titles and replaced:
+        text = f"a tarball without secrets replaced the one that had them ({titles})"
+        bus(Note(text=f"{text}; `--secrets` puts them in", level="warning"))
+    elif titles:
+        text = f"the tarball is without secrets ({titles}); `--secrets` puts them in"
+        bus(Note(text=text))
 
 
 def _tar(
