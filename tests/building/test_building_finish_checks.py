@@ -11,6 +11,7 @@ from tests.executor import Maker, Site
 from tests.values import package, write_files
 
 from cloche.building.finish_checks import check_finish, foreseen
+from cloche.building.finish_commands import commands
 from cloche.building.finish_root import FinishRoot, root_of
 from cloche.building.forecast import forecast
 from cloche.config.errors import ConfigError, Origin
@@ -177,3 +178,15 @@ def test_units_of_systemd_are_services(tmp_path: Path) -> None:
     check_finish((step("services_on", "sshd"), step("services_on", "getty@tty1")), root)
     with pytest.raises(ConfigError, match="did you mean “sshd”"):
         check_finish((step("services_on", "sshdd"),), root)
+
+
+def test_a_root_without_localedef_has_no_locales_unless_it_is_one_of_musl(tmp_path: Path) -> None:
+    wanted = step("localedef", "de_DE.UTF-8 UTF-8")
+    write_files(tmp_path / "static", {"bin/true": ""})
+    with pytest.raises(ConfigError, match=r"web\.toml:7: the root has no localedef"):
+        check_finish([wanted], root_of([tmp_path / "static"]))
+    check_finish([wanted], root_of([tmp_path / "static"]), [PLAIN])
+    write_files(tmp_path / "musl", {"lib/ld-musl-x86_64.so.1": ""})
+    root = root_of([tmp_path / "musl"])
+    check_finish([wanted], root)
+    assert not list(commands(wanted, root))

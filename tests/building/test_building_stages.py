@@ -1,11 +1,13 @@
 """Programs of a stage: their output, and who may put its log away."""
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from tests.executor import Maker, Site
 
-from cloche.building.stages import stage_command
+from cloche.building.stages import LINES, stage_command, stage_failed
 from cloche.records import logs
 from cloche.sandbox.base import Command, Ended, Sandbox
 from cloche.store import Store
@@ -33,3 +35,17 @@ def test_a_log_is_locked_while_a_program_runs(tmp_path, monkeypatch: pytest.Monk
         assert held == [True, True]
         logs.compress_finished(store, "machine/stage3")
         assert not log.exists()
+
+
+def test_an_error_about_a_stage_shows_no_lines_of_cloches_own(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    theirs = [f"line {number}" for number in range(LINES)]
+    own = [
+        "=== cloche: user larry:::www:Larry::",
+        "!!! Section 'x' in repos.conf has location attribute set to nonexistent directory: '/x'",
+    ]
+    log.write_text("\n".join([theirs[0], *own, *theirs[1:], own[0]]))
+    with Store.open(tmp_path / "store") as store:
+        context = Site(store, Maker(store)).builder().context
+        error = stage_failed(context, "finish", "it failed", log)
+    assert error.detail == "\n".join(theirs)

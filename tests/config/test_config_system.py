@@ -13,7 +13,7 @@ from cloche.config.sets import Asked
 from cloche.config.system import check_init, read_system
 from cloche.config.table import Table, load
 
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJmVzS2mVw larry@cow"
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHB1YmxpYyBrZXkgb2YgbGFycnkgdGhlIGNvdyEhISEh larry@cow"
 
 
 def table(text: str, root: Path) -> Table:
@@ -105,6 +105,17 @@ def test_presets_are_written_and_then_carried_out(tmp_path: Path) -> None:
         ('files = ["none"]', 2, "no such directory: none"),
         ('files = ["machine.toml"]', 2, "“machine.toml” is not a directory"),
         ('files = [""]', 2, "“” is the project itself"),
+        ('locales = ["en_GB.utf8"]', 2, "“en_GB.utf8” is not a locale; write “en_GB.UTF-8”"),
+        ('locales = ["en_GB.UTF-8 utf-8"]', 2, "write “en_GB.UTF-8 UTF-8”"),
+        ("[users.larry]\nuid = 0", 3, "the uid 0 is root's"),
+        ("[groups.web]\ngid = 0", 3, "the gid 0 is root's"),
+        (f'[users.larry]\nssh_keys = ["{KEY[:-20]}"]', 3, "not a whole public key: “ssh-ed25519 A"),
+        ('[users.larry]\nssh_keys = ["ssh-ed25519 AAAA larry"]', 3, "not a whole public key"),
+        (
+            f'[users.larry]\nssh_keys = ["{KEY.replace("ssh-ed25519", "ssh-rsa")}"]',
+            3,
+            "a key of the type 'ssh-ed25519', not 'ssh-rsa'",
+        ),
         ("[users.a]\nuid = 7\n[users.b]\nuid = 7", 5, "uid 7 is also that of “a” in"),
         ("[groups.a]\ngid = 7\n[groups.b]\ngid = 7", 5, "gid 7 is also that of “a” in"),
         ('[users.larry]\nhome = "/../x"', 3, "“/../x” is not an absolute path"),

@@ -18,7 +18,7 @@ from tests.support import Store
 
 pytestmark = pytest.mark.real
 
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJmVzS2mVw larry@cow"
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHB1YmxpYyBrZXkgb2YgbGFycnkgdGhlIGNvdyEhISEh larry@cow"
 HASH = "$6$saltsaltsalt$QmYlrMEZ7cXwYbKl/0PZbKXb7xAqzG3zzxP5d9u5xEpxXn0"
 PRIVATE = "-----BEGIN OPENSSH PRIVATE KEY-----\nits bytes that nobody may see\n"
 

@@ -20,7 +20,7 @@ from cloche.output.system import (
 )
 from cloche.store import Store
 
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJmVzS2mVwA= larry@cow"
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHB1YmxpYyBrZXkgb2YgbGFycnkgdGhlIGNvdyEhISEh larry@cow"
 MORE = f"""
 hostname = "web1"
 timezone = "Europe/Berlin"
@@ -83,7 +83,7 @@ def test_every_setting_is_there_and_no_secret(store: Store, tmp_path: Path) -> N
     assert found["system"] == {"hostname": "web1", "timezone": "Europe/Berlin"}
     assert found["users"] == {"larry": "groups www, shell /bin/sh"}
     assert found["groups"] == {"www": "gid 400"}
-    assert list(found["ssh keys"]) == ["larry ssh-ed25519 SHA256:RMr2EqxIr6ih larry@cow"]
+    assert list(found["ssh keys"]) == ["larry ssh-ed25519 SHA256:8BiMjkAgtTkR larry@cow"]
     assert found["services"] == {"sshd": "on, off", "swap|boot": "on"}
     assert found["permissions"] == {"/srv/www/": "www:www", "/etc/x": "0600"}
     assert found["locales"] == {"de_DE.UTF-8 UTF-8": ""}

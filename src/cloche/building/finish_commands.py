@@ -51,11 +51,14 @@ def commands(step: FinishStep, root: FinishRoot) -> Iterator[tuple[str, ...]]:
 
 
 def _locale(line: str, step: FinishStep, root: FinishRoot) -> Iterator[tuple[str, ...]]:
-    """How a line of locale.gen is made; musl has no such program, and needs none."""
+    """How a line of locale.gen is made; a root of musl has no such program, and needs none."""
     name, _, charmap = line.partition(" ")
     source = re.sub(r"\.[^@]*", "", name)
     if not root.has(LOCALEDEF):
-        return
+        if any(each.startswith("ld-musl-") for each in root.names("lib")):
+            return
+        what = f"the root has no localedef, so it cannot have the locale “{name}”"
+        raise ConfigError(step.origin, what, "add sys-libs/glibc, or remove the line")
     if not root.has(f"{LOCALES}/{source}"):
         what = f"no package of the machine brings the locale “{source}”"
         raise ConfigError(step.origin, what, meant(source, root.names(LOCALES)))

@@ -104,9 +104,17 @@ def finish_steps(
     for by_guest, found in groupby(steps, lambda step: step.kind in BY_GUEST):
         row = tuple(found)
         for each in [row] if by_guest else [(step,) for step in row]:
+            if each[0].kind == "localedef" and not _has_commands(context, each[0], layers):
+                continue
             files = tuple(_stored(context, step) for step in each)
             made.append(_made(context, _Part(each, files), (*layers, *made)))
     return tuple(made)
+
+
+def _has_commands(context: BuildContext, step: FinishStep, layers: Sequence[Layer]) -> bool:
+    """Whether there is something to do: what runs nothing makes no layer."""
+    root = root_of([layer.path for layer in (*context.inputs.bottom, *layers)])
+    return any(True for _ in commands(step, root))
 
 
 def _stored(context: BuildContext, step: FinishStep) -> Layer | None:

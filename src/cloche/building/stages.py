@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,11 @@ from cloche.store import Key, Outcome, remember
 from cloche.tasks.errors import StepError, no_room
 from cloche.tasks.guestcall import LONGEST_LOG, Call, tail_of
 from cloche.tasks.worker import make_directory
+
+LINES = 15  # of a log in an error
+OWN = re.compile(
+    r"=== cloche: |!!! Section '[^']*' in repos\.conf has location attribute set to nonexistent"
+)
 
 
 def once(
@@ -132,12 +138,17 @@ def _check_room(context: BuildContext, stage: str) -> None:
 def stage_failed(
     context: BuildContext, stage: str, text: str, log: Path, status: Exit | None = None
 ) -> StepError:
-    """The error about a stage of a machine, with the end of its log."""
+    """The error about a stage of a machine, with the end of its log.
+
+    Left out are cloche's own lines there, and what Portage says of repositories that this sandbox
+    does not need.
+    """
+    said = [line for line in tail_of(log, 2 * LINES).splitlines() if not OWN.match(line)]
     return StepError(
         f"machine/{context.inputs.machine}",
         stage,
         text,
         log=str(log),
-        detail=tail_of(log),
+        detail="\n".join(said[-LINES:]),
         status=status,
     )

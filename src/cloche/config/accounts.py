@@ -6,6 +6,8 @@ what the file does not say. Of secrets nothing is here (`cloche.config.secrets`)
 
 from __future__ import annotations
 
+import base64
+import binascii
 import os
 import re
 from collections.abc import Iterator
@@ -60,7 +62,7 @@ def _public(text: str, origin: Origin, root: Path) -> Iterator[str]:
     """The keys of a file of the project, or the one that is written there."""
     path = root / text
     if _PUBLIC.fullmatch(text):
-        yield text
+        yield _whole(text, origin)
         return
     if not os.path.lexists(path):
         what = f"“{text}” is neither a public key of ssh nor a file of the project"
@@ -71,7 +73,30 @@ def _public(text: str, origin: Origin, root: Path) -> Iterator[str]:
         if not _PUBLIC.fullmatch(line.strip()):
             todo = 'write public keys, as in ~/.ssh/id_ed25519.pub: "ssh-ed25519 AAAA… name"'
             raise ConfigError(Origin(path, number), "this is not a public key of ssh", todo)
-        yield line.strip()
+        yield _whole(line.strip(), Origin(path, number))
+
+
+def _whole(text: str, origin: Origin) -> str:
+    """See that a public key has fields to its end, the first with its type (RFC 4253, 6.6)."""
+    kind, encoded = text.split()[:2]
+    try:
+        data = base64.b64decode(encoded, validate=True)
+    except binascii.Error:
+        data = b""
+    fields = []
+    while data:
+        size = int.from_bytes(data[:4], "big")
+        if len(data) < 4 + size:
+            break
+        fields.append(data[4 : 4 + size])
+        data = data[4 + size :]
+    if data or len(fields) < 2:
+        what = f"this is not a whole public key: “{text if len(text) < 60 else text[:57] + '…'}”"
+        raise ConfigError(origin, what, "copy the whole line of ~/.ssh/id_ed25519.pub")
+    if fields[0] != kind.encode():
+        what = f"this is a key of the type {fields[0].decode(errors='replace')!r}, not {kind!r}"
+        raise ConfigError(origin, what, "copy the whole line of ~/.ssh/id_ed25519.pub")
+    return text
 
 
 def _check_name(name: str, origin: Origin) -> None:
@@ -84,6 +109,8 @@ def _id(table: Table, key: str) -> str:
     number = table.optional(key, int)
     if number is None:
         return ""
+    if number == 0 and table.path[-1] != "root":
+        raise ConfigError(table.origin(key), f"the {key} 0 is root's", "choose another, or none")
     if not 0 <= number <= HIGHEST:
         what = f"“{key}” is {number}, expected 0 to {HIGHEST}"
         raise ConfigError(table.origin(key), what, "a sandbox has no other IDs")

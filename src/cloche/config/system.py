@@ -30,6 +30,7 @@ _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"  # hostname(7)
 HOSTNAME = re.compile(rf"{_LABEL}(\.{_LABEL})*")
 ZONE = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*")  # names of the tz database
 LOCALE = re.compile(r"[A-Za-z_]{1,16}(\.[A-Za-z0-9-]+)?(@[a-z0-9]+)?( [A-Za-z0-9-]+)?")
+_UTF8 = re.compile(r"(?i)(?<=[. ])utf-?8\b")  # as localedef(1) knows it, and as people write it
 _PERMISSION = re.compile(rf"({NAME}:{NAME}( [0-7]{{3,4}})?|[0-7]{{3,4}})")
 _PRESET = re.compile(r"(enable|disable|ignore) [A-Za-z0-9_@:.*?\[\]\\-]+")  # systemd.preset(5)
 
@@ -95,6 +96,10 @@ def _places(table: Table) -> Iterator[FinishStep]:
         if not LOCALE.fullmatch(text):
             todo = 'write a line of locale.gen, as "de_DE.UTF-8" or "de_DE@euro ISO-8859-15"'
             raise ConfigError(origin, f"“{text}” is not a locale", todo)
+        for charset in _UTF8.findall(text):
+            if charset != "UTF-8":
+                meant = text.replace(charset, "UTF-8")
+                raise ConfigError(origin, f"“{text}” is not a locale", f"write “{meant}”")
     if "locales" in table.data:
         lines = tuple(_line(text) for text, _ in table.strings("locales"))
         yield FinishStep("locales", table.origin("locales"), lines)
