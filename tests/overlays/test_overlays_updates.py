@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
 import pytest
 from tests.mirrors import Signer, signer
 from tests.overlays.conftest import System
-from tests.overlays.published import BROUGHT, LEAF, OVERLAY, Upstream, ebuild, metadata, publish
+from tests.overlays.published import (
+    BROUGHT,
+    LEAF,
+    MAIN,
+    OVERLAY,
+    Upstream,
+    ebuild,
+    metadata,
+    publish,
+)
 
 pytestmark = pytest.mark.real
 
@@ -176,6 +186,32 @@ def test_a_whole_overlay_of_the_same_name_is_left_alone(system: System) -> None:
     conf.write_text("[thicket]\nlocation = /var/db/repos/thicket\n")
     status, line = system.refused("add", LEAF)
     assert (status, "configured already" in line) == (2, True)
+
+
+def test_eclass_overrides_of_the_system_hold(system: System) -> None:
+    conf = system.root / "etc/portage/repos.conf/thicket.conf"
+    conf.write_text("[thicket]\nlocation = /var/lib/overlayman/thicket\neclass-overrides = main\n")
+    system.done("add", LEAF)
+    there = {path.stem for path in (system.top / "thicket/eclass").iterdir()}
+    assert there == {"bark", "live", "thicket"}  # "shadowed" is the main one's
+    (entry,) = (system.top / "thicket/metadata/md5-cache").glob("*/leaf-9999")
+    theirs = hashlib.md5(MAIN["eclass/shadowed.eclass"].encode()).hexdigest()
+    assert f"shadowed\t{theirs}" in entry.read_text()
+
+
+def test_files_that_no_repository_has_are_refused(system: System, upstream: Upstream) -> None:
+    files = upstream.path / "app-misc/leaf/files"
+    for name, make, words in (
+        ("out", lambda path: path.symlink_to("../../../../../etc/passwd"), "is a link to"),
+        ("a\x1b[2Jb", Path.touch, "is not a name"),
+        ("huge", lambda path: path.write_bytes(b"0" * (9 << 20)), "is larger than 8 MiB"),
+    ):
+        make(files / name)
+        upstream.commit()
+        status, line = system.refused("add", LEAF)
+        assert (status, words in line) == (2, True), line
+        assert "\x1b" not in line
+        (files / name).unlink()
 
 
 HOST = """

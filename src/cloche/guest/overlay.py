@@ -26,7 +26,7 @@ DEPENDENCIES = ("DEPEND", "RDEPEND", "BDEPEND", "PDEPEND", "IDEPEND")
 KEYS = ("EAPI", "INHERITED", "LICENSE", "IUSE", "SRC_URI", *DEPENDENCIES)
 _NO_ECLASS = "could not be found by inherit()"
 STACK = 1 << 20  # bytes, of bash
-SECONDS = 60
+SECONDS = 20
 _TALK = 300  # characters of a reason
 
 
@@ -85,7 +85,7 @@ def answer(cpv: str, overlay: Any, portdb: Any, vardb: Any) -> dict[str, Any]:
         said["distfiles"] = distfiles(cpv, overlay.location, portdb)
         said["needs"] = needs(values, portdb, vardb)
     except Unreadable as error:
-        return {"cpv": str(cpv), "error": str(error)[:_TALK] or "no reason given"}
+        return {"cpv": str(cpv), "error": str(error)[:_TALK]}
     return said
 
 
@@ -117,7 +117,9 @@ def reason(text: str) -> str:
     said = broken(text)
     if said:
         return f"line {said['line']} of {Path(said['file']).name}: {said['reason']}"
-    return next((line for line in lines if "rror" in line), lines[-1] if lines else "")
+    if not lines:
+        return "bash ended without a word; is there an endless loop?"
+    return next((line for line in lines if "rror" in line), lines[-1])
 
 
 def words(values: dict[str, str], key: str) -> list[str]:

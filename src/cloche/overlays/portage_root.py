@@ -81,8 +81,6 @@ def find(store: Store, project: Project | None, host: Path = Path("/")) -> Porta
             tree = store.tree(each.layer).path
             if arch_of(tree) == host_arch().gentoo:
                 return PortageRoot(tree, f"the seed {each.about.name}", True)
-    make = (
-        "`cloche seed bootstrap`" if project else "`cloche init DIR`, then `cloche seed bootstrap`"
-    )
+    begin = "" if project else "`cloche init DIR`, then "
     what = "nothing here has Portage, which reads the ebuilds"
-    raise ClocheError(what, todo=f"make a seed: {make}")
+    raise ClocheError(what, todo=f"make a seed: {begin}`cloche seed bootstrap`")
