@@ -87,6 +87,9 @@ def test_a_package_is_built_with_its_tests_and_what_they_lack_is_added(
             done = store.cloche("autogen", "pypi", *words, *address, cwd=place)
             return done.returncode, done.stdout + done.stderr
 
+        status, said = autogen("greet", "--deps", "--build", "py", "--fix")
+        assert status == 1, said
+        assert "no repository has a package of the module proper" in said
         assert autogen("proper")[0] == 0
         status, said = autogen("greet", "--deps", "--build", "py")
         assert status == 1, said

@@ -105,7 +105,13 @@ def _build(session: Session, trial: Trial, trees: Trees) -> Outcome:
                 return build_machine(_planned(working, machine.targets))
             except BuildError as error:
                 steps = [each for each in error.errors if isinstance(each, StepError)]
-                return error, [found for each in steps for found in _lacking(context, each, trees)]
+                found = [each for step in steps for each in _lacking(context, step, trees)]
+                if modules := [m for step in steps for m in _nowhere(context, step, trees)]:
+                    error.todo = (
+                        f"no repository has a package of the module {', '.join(modules)}: find out "
+                        "its project, write it with `cloche autogen pypi`, then run this again"
+                    )
+                return error, found
 
 
 def _planned(context: BuildContext, targets: tuple[str, ...]) -> Builder:
@@ -162,12 +168,10 @@ def _cp(cpv: str) -> str:
 
 def _lacking(context: BuildContext, error: StepError, trees: Trees) -> Iterator[Lacking]:
     """What the log of a failed step shows as missing, and a package that has it."""
-    if error.step != "build" or error.phase is None or not error.log:
+    if error.step != "build" or error.phase is None:
         return
     cpv = error.package.partition("::")[0]
-    log = Path(error.log)
-    text = log.read_text(errors="replace") if log.is_file() else error.detail or ""
-    for missing in missing_in(text):
+    for missing in missing_in(_log_of(error)):
         module = missing.what.startswith(_MODULE)
         cp = _owner(context, missing) or (_of_module(missing, trees) if module else None)
         if cp is None or cp == _cp(cpv):
@@ -176,6 +180,21 @@ def _lacking(context: BuildContext, error: StepError, trees: Trees) -> Iterator[
         of_tests = error.phase == "test"
         needed = f"{cp}{_USEDEP}" if module else cp
         yield Lacking(cpv, missing.what, variable, needed, of_tests)
+
+
+def _nowhere(context: BuildContext, error: StepError, trees: Trees) -> Iterator[str]:
+    """The missing modules that no package has. What project they are of is not guessed: anybody
+    may publish one under the name of a module."""
+    for missing in missing_in(_log_of(error)):
+        if missing.what.startswith(_MODULE):
+            found = _owner(context, missing) or _of_module(missing, trees)
+            if found is None:
+                yield missing.what.removeprefix(_MODULE)
+
+
+def _log_of(error: StepError) -> str:
+    log = Path(error.log or "/nonexistent")
+    return log.read_text(errors="replace") if log.is_file() else error.detail or ""
 
 
 def _owner(context: BuildContext, missing: Missing) -> str | None:
