@@ -87,6 +87,12 @@ def test_what_the_eclass_brings_is_written_where_no_tree_has_it(desk: Desk) -> N
     assert ebuilds(desk) == ["app-1", "hatchling-1", "lib-1", "pytest-1", "pytest-mock-1"]
 
 
+def test_all_that_the_eclass_needs_for_a_backend_is_told(desk: Desk) -> None:
+    text = '[build-system]\nrequires = ["flit_scm"]\nbuild-backend = "flit_scm:buildapi"\n'
+    desk.index.release("app", "1", files={"pyproject.toml": text})
+    assert "needs what no repository has: flit-core, flit-scm" in desk.run("app").stderr
+
+
 def test_a_tree_whose_versions_are_too_old_does_not_count(desk: Desk) -> None:
     place = tree(desk, "gentoo", "dev-python/lib-1.0")
     desk.index.release("app", "1", "Requires-Dist: lib>=2")

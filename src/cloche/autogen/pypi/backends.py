@@ -12,10 +12,15 @@ from cloche.autogen.pypi.project import BuildSystem
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """A value of ``DISTUTILS_USE_PEP517``; ``brought`` are the projects that it needs itself."""
+    """A value of ``DISTUTILS_USE_PEP517``.
+
+    ``brought`` are projects that its users need not require; the eclass has dependencies on the
+    first ``needed`` of them.
+    """
 
     key: str
     brought: tuple[str, ...]
+    needed: int = 1
 
 
 _FLIT = Backend("flit", ("flit-core", "flit"))
@@ -27,7 +32,7 @@ STANDALONE = Backend("standalone", ())
 BACKENDS: Mapping[str, Backend] = {
     "flit_core.buildapi": _FLIT,
     "flit.buildapi": _FLIT,
-    "flit_scm:buildapi": Backend("flit_scm", ("flit-core", "flit-scm")),
+    "flit_scm:buildapi": Backend("flit_scm", ("flit-core", "flit-scm"), 2),
     "hatchling.build": Backend("hatchling", ("hatchling",)),
     "jupyter_packaging.build_api": Backend("jupyter", ("jupyter-packaging",)),
     "maturin": Backend("maturin", ("maturin",)),

@@ -82,7 +82,7 @@ def package(
     names = sdist_names(where, package_name(where), release.pv, release.sdist.name, sdist.top)
     tests = checks(sdist, published.pyproject, metadata, scope, where)
     # The eclass makes dependencies of these.
-    for project in backend(build).brought[:1]:
+    for project in backend(build).brought[: backend(build).needed]:
         naming.package(Requirement(project))
     for project in (*tests.plugins, *(["pytest"] if tests.runner == "pytest" else [])):
         of_tests.package(Requirement(project))
