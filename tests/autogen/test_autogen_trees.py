@@ -87,6 +87,16 @@ def test_what_the_eclass_brings_is_written_where_no_tree_has_it(desk: Desk) -> N
     assert ebuilds(desk) == ["app-1", "hatchling-1", "lib-1", "pytest-1", "pytest-mock-1"]
 
 
+def test_a_dependency_is_the_newest_release_for_the_targets(desk: Desk) -> None:
+    """As pip chooses it; of the package that is named the newest is meant, or it is refused."""
+    desk.index.release("app", "1", "Requires-Dist: lib")
+    desk.index.release("lib", "1.0", **{"requires-python": ">=3.8"})
+    desk.index.release("lib", "2.0", "Requires-Python: >=4", **{"requires-python": ">=4"})
+    assert desk.run("app", "--deps").exit_code == 0
+    assert ebuilds(desk) == ["app-1", "lib-1.0"]
+    assert "Requires-Python “>=4”" in str(desk.run("lib").exception)
+
+
 def test_all_that_the_eclass_needs_for_a_backend_is_told(desk: Desk) -> None:
     text = '[build-system]\nrequires = ["flit_scm"]\nbuild-backend = "flit_scm:buildapi"\n'
     desk.index.release("app", "1", files={"pyproject.toml": text})

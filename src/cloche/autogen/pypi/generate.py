@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -109,7 +109,7 @@ class Generator:
             extras[project] = known | asked.extras
             wanted = Wanted(project, fits[0]) if whose and fits else each
             try:
-                release = self._release(wanted, asked.specifier)
+                release = self._release(wanted, asked.specifier, first=not whose)
                 found, needed = self._package(release, extras[project], tested=not whose)
             except (RefusedError, NotPublishedError) as error:
                 if whose:
@@ -123,7 +123,8 @@ class Generator:
             made[project, release.version] = found
         return tuple(made.values())
 
-    def _release(self, wanted: Wanted, specifier: SpecifierSet) -> Release:
+    def _release(self, wanted: Wanted, specifier: SpecifierSet, *, first: bool) -> Release:
+        """The release that is meant; of a dependency, the newest for any of the targets."""
         try:
             page = self.index.page(canonicalize_name(wanted.project))
         except NotPublishedError as error:
@@ -132,11 +133,19 @@ class Generator:
                 error.todo = f"did you mean “{close}”? {error.todo}"
             raise
         version = wanted.version
+        if not first:
+            files = tuple(file for file in page.files if _runs(file.requires_python, self._targets))
+            page = replace(page, files=files or page.files)
         if version is None and len(specifier):
             version = _newest_of(page, specifier)
         pn = names.package_name(page.project)
         kept = _kept(self.repository, f"{self.policy.category}/{pn}")
         return chosen(page, version, kept)
+
+    @cached_property
+    def _targets(self) -> tuple[str, ...]:
+        known = pythons.known_targets(self.trees.described("python_targets"))
+        return known or pythons.DEFAULT_TARGETS
 
     def _package(
         self, release: Release, extras: frozenset[str], *, tested: bool
@@ -162,12 +171,11 @@ class Generator:
         def optional(wanted: Requirement, flag: str) -> Named:
             return self._named(needed if flag in extras else of_flags, wanted)
 
-        targets = pythons.known_targets(self.trees.described("python_targets"))
         found = package(
             published,
             self.policy,
             self.trees,
-            targets or pythons.DEFAULT_TARGETS,
+            self._targets,
             Naming(partial(self._named, needed), required, optional),
             Naming(partial(self._named, of_tests), required, optional),
         )
@@ -223,6 +231,15 @@ class Generator:
             return read_metadata(data, project).requires
         sdist = read_sdist(self.index.fetch(release.sdist, self.distdir))
         return self._metadata(release, sdist).requires
+
+
+@cache
+def _runs(requires: str | None, targets: tuple[str, ...]) -> bool:
+    """Whether a file is for any of the targets; what is malformed is refused later."""
+    try:
+        return bool(pythons.pythons(requires, targets, "").targets)
+    except RefusedError:
+        return False
 
 
 def _newest_of(page: Page, specifier: SpecifierSet) -> Version:
