@@ -31,7 +31,8 @@ STATUSES = {
         trees.SyncProgramError trees.TreeError
     """,
     Exit.BAD_INPUT: """
-        archives.ImportRefusedError autogen.NotPublishedError autogen.RefusedError
+        archives.ImportRefusedError autogen.NoBuildSystemError autogen.NotPublishedError
+        autogen.RefusedError
         binhosts.MissingIndexError building.MissingSeedError
         building.ResolutionError config.ConfigError distcc.DistccError
         fetching.SignatureError

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.autogen.forge import Bench, served_forge
 from tests.autogen.published import Desk, repository, served
 
 
@@ -20,3 +21,13 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
         monkeypatch.delenv(name, raising=False)
     with served() as index:
         yield Desk(index, repository(tmp_path / "repo"), tmp_path)
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    monkeypatch.setattr("cloche.cli.autogen.PORTAGE", tmp_path / "repos.conf")
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "GITHUB_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with served_forge() as forge:
+        yield Bench(forge, repository(tmp_path / "repo"), tmp_path)

@@ -1,1 +1,1 @@
-"""Writes ebuilds from what upstream publishes: an index of Python packages."""
+"""Writes ebuilds from what upstream publishes: an index of Python packages, releases on GitHub."""

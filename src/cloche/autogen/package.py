@@ -43,6 +43,7 @@ class Ebuild:
     keywords: tuple[str, ...]
     sources: tuple[str, ...] = ()
     iuse: tuple[str, ...] = ()
+    restrict: str = ""
     rdepend: tuple[Dependency, ...] = ()
     depend: tuple[Dependency, ...] = ()
     bdepend: tuple[Dependency, ...] = ()

@@ -22,7 +22,7 @@ def ebuild_text(ebuild: Ebuild, own: Mapping[str, tuple[str, ...]]) -> str:
     parts = [
         ["EAPI=8"],
         list(ebuild.before),
-        [f"inherit {' '.join(ebuild.inherit)}"],
+        [f"inherit {' '.join(ebuild.inherit)}"] if ebuild.inherit else [],
         [f"DESCRIPTION={quoted(described(ebuild.description))}", *_homepage(ebuild.homepage)],
         list(ebuild.sources),
         [
@@ -30,10 +30,15 @@ def ebuild_text(ebuild: Ebuild, own: Mapping[str, tuple[str, ...]]) -> str:
             'SLOT="0"',
             f'KEYWORDS="{" ".join(ebuild.keywords)}"',
             *([f'IUSE="{" ".join(ebuild.iuse)}"'] if ebuild.iuse else []),
+            *([f'RESTRICT="{ebuild.restrict}"'] if ebuild.restrict else []),
         ],
         [
             *_variable("RDEPEND", ebuild.rdepend),
-            *_variable("DEPEND", ebuild.depend),
+            *(
+                ['DEPEND="${RDEPEND}"']
+                if ebuild.depend and ebuild.depend == ebuild.rdepend
+                else _variable("DEPEND", ebuild.depend)
+            ),
             *_variable("BDEPEND", ebuild.bdepend),
         ],
         marked.block("variables", own),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cloche.cli.autogen_github import github
 from cloche.cli.complete import complete_machine
 from cloche.cli.options import Options, opened_session, opened_store, project_or_none, say
 from cloche.cli.showing import Shown, opened_display
@@ -38,10 +39,14 @@ PORTAGE = Path("/etc/portage/repos.conf")
 Examples:
   cloche autogen pypi requests
   cloche autogen pypi zope.interface==7.2 --into /var/db/repos/local --dry-run
+  cloche autogen github larry/hello
 """,
 )
 def autogen() -> None:
     """Write ebuilds from what upstream publishes."""
+
+
+autogen.add_command(github)
 
 
 @autogen.command(
@@ -108,7 +113,7 @@ def pypi(
 
     Nothing of the package is run. What has no exact form in an ebuild is refused with the reason.
     """
-    _require()
+    require()
     if (fix and machine is None) or (dry_run and machine is not None):
         raise click.UsageError("--fix needs --build, and --dry-run builds nothing")
     from cloche.autogen.pypi.ebuild import Policy
@@ -122,16 +127,16 @@ def pypi(
 
     first = wanted(name)
     project = project_or_none(options)
-    repository = found_repository(_target(project, into).absolute())
+    repository = found_repository(target_of(project, into).absolute())
     given = read_settings(config or Path("autogen.toml"))
     maintainers = tuple(maintainer(each, Origin(Path("--maintainer"))) for each in people)
     policy = Policy(given.category, given.keywords, maintainers or given.maintainers, licence)
     pip = host_settings()
     if index_url is not None:
         pip = replace(pip, indexes=(index_url.rstrip("/") + "/",))
-    places = (repository.path, *repos, *_places(options, project))
+    places = (repository.path, *repos, *places_of(options, project))
     trees = Trees(tuple(dict.fromkeys(places)))
-    distdir = (distdir or _cache() / "distfiles").absolute()
+    distdir = (distdir or cache_directory() / "distfiles").absolute()
     with Index(pip) as index:
         generator = Generator(
             index,
@@ -148,17 +153,17 @@ def pypi(
     if not dry_run:
         write(repository.path, found)
     if as_json:
-        click.echo(json.dumps([*map(_data, packages, found)], indent=2))
+        click.echo(json.dumps([*map(data_of, packages, found)], indent=2))
     else:
         for each in found:
-            _show(each, dry_run=dry_run)
+            show(each, dry_run=dry_run)
     if machine is not None:
         if project is None:
             raise click.UsageError("--build needs a project")
-        _build(options, project, machine, repository, trees, distdir, packages, fix=fix)
+        build_packages(options, project, machine, repository, trees, distdir, packages, fix=fix)
 
 
-def _build(
+def build_packages(
     options: Options,
     project: Project,
     machine: str,
@@ -195,7 +200,8 @@ def _build(
     say(f"{done.built} built, {done.reused} reused")
 
 
-def _require() -> None:
+def require() -> None:
+    """See that the extra is installed. Raises `ClocheError`."""
     try:
         import packaging.licenses  # noqa: F401
         import pypi_simple  # noqa: F401
@@ -205,7 +211,7 @@ def _require() -> None:
         raise ClocheError(what, todo=todo, status=Exit.HOST) from error
 
 
-def _target(project: Project | None, into: Path | None) -> Path:
+def target_of(project: Project | None, into: Path | None) -> Path:
     """The repository to write to. Raises `click.UsageError`."""
     if into is not None:
         return into
@@ -215,7 +221,7 @@ def _target(project: Project | None, into: Path | None) -> Path:
     return own[0]
 
 
-def _places(options: Options, project: Project | None) -> Sequence[Path]:
+def places_of(options: Options, project: Project | None) -> Sequence[Path]:
     """The repositories of the project, else those of the system."""
     from cloche.autogen.trees import places_of_portage
 
@@ -230,12 +236,14 @@ def _places(options: Options, project: Project | None) -> Sequence[Path]:
     return found
 
 
-def _cache() -> Path:
+def cache_directory() -> Path:
+    """The user's cache (XDG Base Directory Specification)."""
     own = os.environ.get("XDG_CACHE_HOME")
     return (Path(own).expanduser() if own else Path.home() / ".cache") / "cloche"
 
 
-def _show(found: Changes, *, dry_run: bool) -> None:
+def show(found: Changes, *, dry_run: bool) -> None:
+    """Print what was written, or would be."""
     for path, text in found.files:
         if dry_run:
             old = path.read_text(errors="replace") if path.exists() else ""
@@ -249,7 +257,8 @@ def _show(found: Changes, *, dry_run: bool) -> None:
         say(f"note: {note}")
 
 
-def _data(package: Package, found: Changes) -> dict[str, Any]:
+def data_of(package: Package, found: Changes) -> dict[str, Any]:
+    """A package for ``--json``."""
     from cloche.autogen.dependencies import atoms
 
     ebuild = package.ebuild

@@ -20,6 +20,7 @@ from cloche.archives.tarball import members
 _ENTRIES = 200_000
 _BYTES = 4 << 30  # of all content
 _TEXT = 4 << 20  # bytes of a file that is read
+_TEXTS = 64 << 20  # characters of all of them
 _METADATA = 1 << 20  # bytes that describe one member
 _CHUNK = 1 << 16
 
@@ -47,10 +48,14 @@ class Sdist:
         return next((text for name, text in self.texts if re.fullmatch(pattern, name)), None)
 
 
-def read_sdist(path: Path) -> Sdist:
-    """Look into an sdist. Raises `ImportRefusedError`, OSError."""
+def read_sdist(path: Path, texts: re.Pattern[str] = _READ) -> Sdist:
+    """Look into an sdist; ``texts`` are the files that are read, below its top directory.
+
+    Raises `ImportRefusedError`, OSError.
+    """
     try:
-        found = list(_zipped(path) if path.name.endswith(".zip") else _tarred(path))
+        look = _zipped if path.name.endswith(".zip") else _tarred
+        found = list(_bounded(path, look(path, texts)))
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError) as error:
         what = f"corrupt or truncated archive: {error}"
         raise ImportRefusedError(path, b"", what, todo="fetch it again") from error
@@ -60,11 +65,23 @@ def read_sdist(path: Path) -> Sdist:
         raise ImportRefusedError(path, b"", what, todo="write this ebuild by hand")
     (top,) = tops
     inside = [(n.partition("/")[2], text) for n, text in found if n.startswith(f"{top}/")]
-    texts = tuple((name, text) for name, text in inside if text is not None)
-    return Sdist(top, frozenset(name for name, _ in inside if name), texts)
+    read = tuple((name, text) for name, text in inside if text is not None)
+    return Sdist(top, frozenset(name for name, _ in inside if name), read)
 
 
-def _tarred(path: Path) -> Iterator[tuple[str, str | None]]:
+def _bounded(
+    path: Path, found: Iterator[tuple[str, str | None]]
+) -> Iterator[tuple[str, str | None]]:
+    """See that all texts together stay within a limit."""
+    total = 0
+    for name, text in found:
+        total += len(text or "")
+        if total > _TEXTS:
+            raise over_limit(path, name.encode(), "texts", total, _TEXTS)
+        yield name, text
+
+
+def _tarred(path: Path, texts: re.Pattern[str]) -> Iterator[tuple[str, str | None]]:
     """Names of files, and the texts of those that are read."""
     total = 0
     for entries, (member, read) in enumerate(members(path, _METADATA), 1):
@@ -78,13 +95,14 @@ def _tarred(path: Path) -> Iterator[tuple[str, str | None]]:
             raise ImportRefusedError(path, member.name, "a device in a source archive")
         if member.type == "file":
             data = b""
-            if _wanted(name, member.size):
+            is_read = _wanted(name, member.size, texts)
+            if is_read:
                 while block := read(_CHUNK):
                     data += block
-            yield name, data.decode(errors="replace") if _wanted(name, member.size) else None
+            yield name, data.decode(errors="replace") if is_read else None
 
 
-def _zipped(path: Path) -> Iterator[tuple[str, str | None]]:
+def _zipped(path: Path, texts: re.Pattern[str]) -> Iterator[tuple[str, str | None]]:
     total = 0
     with zipfile.ZipFile(path) as archive:
         for entries, info in enumerate(archive.infolist(), 1):
@@ -96,14 +114,14 @@ def _zipped(path: Path) -> Iterator[tuple[str, str | None]]:
             if info.is_dir():
                 continue
             text = None
-            if _wanted(name, info.file_size):
+            if _wanted(name, info.file_size, texts):
                 with archive.open(info) as stream:  # its end is where the archive says
                     text = stream.read(_TEXT + 1).decode(errors="replace")
             yield name, text
 
 
-def _wanted(name: str, size: int) -> bool:
-    return size <= _TEXT and _READ.fullmatch(name.partition("/")[2]) is not None
+def _wanted(name: str, size: int, texts: re.Pattern[str]) -> bool:
+    return size <= _TEXT and texts.fullmatch(name.partition("/")[2]) is not None
 
 
 def _within(path: Path, name: bytes, entries: int, total: int) -> None:

@@ -1,0 +1,1 @@
+"""Packages of GitHub's releases and tags."""

@@ -1,0 +1,175 @@
+"""From a repository of GitHub to a package: asked, fetched, looked into, decided."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from cloche.archives.decompression import unpacked
+from cloche.autogen.errors import RefusedError, UpstreamError
+from cloche.autogen.github import answers
+from cloche.autogen.github.answers import Asset, Wanted
+from cloche.autogen.github.api import Api
+from cloche.autogen.github.build_systems import FILES, NoBuildSystemError, recipe
+from cloche.autogen.github.choice import Archive, Published, Rule, archives, chosen, missing
+from cloche.autogen.github.ebuild import Policy, Release, package
+from cloche.autogen.github.mapping import Names
+from cloche.autogen.github.recipe import Recipe
+from cloche.autogen.github.versions import Version
+from cloche.autogen.package import Package
+from cloche.autogen.pypi.archive import Sdist, read_sdist
+from cloche.autogen.repository import source_of, versions_of
+from cloche.autogen.trees import Trees
+from cloche.config.atoms import PACKAGE, VERSION
+from cloche.fetching.download import fetch_file
+from cloche.fetching.errors import NotThereError
+
+_LARGEST = 1 << 30  # bytes of an archive
+_COMMIT = re.compile(rb"\d+ comment=([0-9a-f]{40}(?:[0-9a-f]{24})?)\n")
+_REMOTE = re.compile(r'<remote-id\s+type="github"\s*>\s*([^<\s]+)\s*</remote-id>')
+DEFAULT_CATEGORY = "app-misc"
+
+
+@dataclass
+class Generator:
+    """Makes packages for a repository; ``policy`` may leave the category and name open ("")."""
+
+    api: Api
+    trees: Trees
+    repository: Path
+    policy: Policy
+    names: Names
+    distdir: Path
+    rule: Rule = field(default_factory=Rule)
+    report: Callable[[str], None] = lambda _: None
+
+    def package(self, wanted: Wanted) -> Package:
+        """The package of a repository.
+
+        Raises `RefusedError`, `NotPublishedError`, `UpstreamError`, `ImportRefusedError`,
+        `FetchingError`.
+        """
+        project = answers.project(self.api, wanted)
+        notes = []
+        if project.full_name.lower() != str(wanted).lower():
+            notes.append(f"{wanted} is now {project.full_name}")
+        policy, known = self._policy(project.full_name)
+        names = tuple(dict.fromkeys((project.name, policy.pn)))
+        published = self._published(wanted, project, f"{policy.category}/{policy.pn}", names)
+        version = chosen(published, wanted, names, self.rule)
+        self.report(f"{project.full_name} {version.tag}")
+        archive, sdist, found = self._sources(published, version, names, policy.pn)
+        source = source_of(self.distdir / archive.name)
+        release = Release(project, version, archive, source, sdist, found)
+        made = package(release, policy, self.names, self.trees)
+        if not known:
+            notes.append(f"its category is {policy.category}: --category names another one")
+        kept = {v.partition("-r")[0] for v in versions_of(self.repository, made.ebuild.cp)}
+        notes += missing(published, sorted(kept), names)
+        return replace(made, notes=(*notes, *made.notes))
+
+    def _policy(self, full_name: str) -> tuple[Policy, bool]:
+        """Category and name: the user's, those of a tree that has it, or of the repository."""
+        cp = package_of(self.trees, full_name)
+        pn = self.policy.pn or (cp.partition("/")[2] if cp else package_name(full_name))
+        category = self.policy.category or (cp.partition("/")[0] if cp else "")
+        known = category or DEFAULT_CATEGORY
+        return replace(self.policy, category=known, pn=pn), bool(category)
+
+    def _published(
+        self, wanted: Wanted, project: answers.Project, cp: str, names: tuple[str, ...]
+    ) -> Published:
+        """What is published; tags alone are only asked for where they matter."""
+        full = project.full_name
+        releases = answers.releases(self.api, full)
+        found = Published(project, releases, ())
+        kept = {v.partition("-r")[0] for v in versions_of(self.repository, cp)}
+        final = [each for each in releases if self.rule.prerelease or not each.prerelease]
+        named = wanted.tag is None or found.release(wanted.tag) is not None
+        if final and named and not self.rule.tags and not missing(found, sorted(kept), names):
+            return found
+        return replace(found, tags=answers.tags(self.api, full))
+
+    def _sources(
+        self, published: Published, version: Version, names: tuple[str, ...], pn: str
+    ) -> tuple[Archive, Sdist, Recipe]:
+        """The first archive that can be built: an asset may hold programs and no sources."""
+        listed = archives(published, version, names, pn)
+        for archive in listed:
+            try:
+                sdist = self._looked_into(published, version, archive)
+                return archive, sdist, recipe(sdist, published.project.full_name)
+            except NoBuildSystemError:
+                if archive is listed[-1]:
+                    raise
+        raise AssertionError  # the last one returns or raises
+
+    def _looked_into(self, published: Published, version: Version, archive: Archive) -> Sdist:
+        path = self.distdir / archive.name
+        if archive.asset is not None:
+            asset = archive.asset
+            return read_sdist(self._fetched(archive, lambda file: _is_asset(file, asset)), FILES)
+        full = published.project.full_name
+        commit = answers.commit_of(self.api, full, version.tag)
+        return read_sdist(self._fetched(archive, lambda _: _commit(path) in (None, commit)), FILES)
+
+    def _fetched(self, archive: Archive, is_right: Callable[[Path], bool]) -> Path:
+        """Get an archive into the distfiles, unless the right one is there."""
+        target = self.distdir / archive.name
+        if target.is_file() and is_right(target):
+            return target
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.with_name(f".{target.name}.part")
+        size = archive.asset.size if archive.asset is not None else None
+        try:
+            fetch_file(archive.uri, part, size=size, limit=_LARGEST)
+        except NotThereError as error:
+            what = f"the archive {archive.name} is no longer there"
+            todo = "run it again; ask upstream where it is"
+            raise UpstreamError(what, where=error.where, todo=todo) from error
+        if archive.asset is not None and not _is_asset(part, archive.asset):
+            part.unlink()
+            what = f"{archive.name} does not have the digest that GitHub states"
+            raise UpstreamError(what, where=archive.uri, todo="do not use the file")
+        part.replace(target)
+        return target
+
+
+def package_of(trees: Trees, full_name: str) -> str | None:
+    """``category/pn`` whose metadata.xml names a repository of GitHub."""
+    for place in trees.places:
+        for path in sorted(place.glob("*/*/metadata.xml")):
+            text = path.read_text(encoding="utf-8", errors="replace")
+            if any(name.lower() == full_name.lower() for name in _REMOTE.findall(text)):
+                return f"{path.parent.parent.name}/{path.parent.name}"
+    return None
+
+
+def package_name(full_name: str) -> str:
+    """The PN of a repository (PMS 3.1.2). Raises `RefusedError`."""
+    name = re.sub(r"[^a-z0-9+_-]+", "-", full_name.partition("/")[2].lower()).strip("-+_")
+    if not re.fullmatch(PACKAGE, name) or re.fullmatch(rf".*-{VERSION}", name):
+        what = "its name cannot be that of a package"
+        raise RefusedError(what, where=full_name, todo="give one with --name")
+    return name
+
+
+def _is_asset(path: Path, asset: Asset) -> bool:
+    """Whether a file has an asset's size, and its digest where GitHub states one."""
+    if path.stat().st_size != asset.size:
+        return False
+    if asset.sha256 is None:
+        return True
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest() == asset.sha256
+
+
+def _commit(path: Path) -> str | None:
+    """The commit that git wrote into an archive (git-archive(1)); None if it has none."""
+    with unpacked(path) as stream:
+        head = stream.read(1536)  # a header, its records, and the next header
+    match = _COMMIT.search(head)
+    return match[1].decode() if match and head[156:157] == b"g" else None
