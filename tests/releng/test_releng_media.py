@@ -279,5 +279,5 @@ def test_the_system_of_a_disk_starts(built: Release) -> None:
 
 def test_a_failing_step_names_its_key(built: Release) -> None:
     told = built.run("diskimage-stage2", "-C", "diskimage/type=ssh")  # there is no sshd
-    assert told.returncode == 1
+    assert told.returncode == 2
     assert "diskimage/type: disk: status 1" in told.stderr

@@ -227,7 +227,7 @@ def test_a_failing_fsscript_is_named_with_its_words(release: Release) -> None:
     script.write_text("#!/bin/bash\nset -e\n[[ ! -v BASH_ENV ]]\nls /none\n")
     by_bash = release.run("stage4")
     script.write_text(FSSCRIPT)
-    assert told.returncode == by_bash.returncode == 1
+    assert told.returncode == by_bash.returncode == 2
     assert "these are its words in /" in told.stderr
     assert "stage4.spec:14: stage4/fsscript: fsscript: status 7" in told.stderr
     assert "fsscript.sh: failed last: line 4: ls /none" in by_bash.stderr
