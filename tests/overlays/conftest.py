@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.overlays.published import MAIN, Upstream, listed, publish, write_tree
+from tests.overlays.published import LEAF, MAIN, Upstream, listed, publish, write_tree
 from tests.support import Store, once
 
 
@@ -68,11 +68,24 @@ def store(root_seeded: Store, ground: Path) -> Store:
 
 @pytest.fixture
 def system(tmp_path: Path, upstream: Upstream, store: Store) -> System:
-    root = tmp_path / "root"
+    return made_system(tmp_path, upstream, store)
+
+
+@pytest.fixture(scope="session")
+def taken(tmp_path_factory: pytest.TempPathFactory, store: Store) -> tuple[System, Upstream, str]:
+    """A system with the package, its overlay, and what was said: for tests that only look."""
+    place = tmp_path_factory.mktemp("taken")
+    upstream = publish(place / "thicket")
+    made = made_system(place, upstream, store)
+    return made, upstream, made.done("add", LEAF)
+
+
+def made_system(place: Path, upstream: Upstream, store: Store) -> System:
+    root = place / "root"
     write_tree(root / "var/db/repos/main", MAIN)
     conf = root / "etc/portage/repos.conf/main.conf"
     conf.parent.mkdir(parents=True)
     conf.write_text("[DEFAULT]\nmain-repo = main\n[main]\nlocation = /var/db/repos/main\n")
-    made = System(root, store, tmp_path / "repositories.xml")
+    made = System(root, store, place / "repositories.xml")
     made.list_overlays(upstream)
     return made

@@ -22,6 +22,9 @@ from tests.overlays.published import (
 )
 from tests.support import WORKBENCH, Store, project
 
+from cloche.overlays.source import Source
+from cloche.trees.methods import SyncContext
+
 pytestmark = pytest.mark.real
 
 ECLASSES = {"bark", "live", "shadowed", "thicket"}  # not "never", nor those of the main repository
@@ -49,9 +52,9 @@ def pkgcheck(place: Path, repository: Path) -> set[str]:
 
 
 def test_a_package_comes_with_all_that_it_needs_and_with_nothing_else(
-    system: System, upstream: Upstream, tmp_path: Path
+    taken: tuple[System, Upstream, str],
 ) -> None:
-    said = system.done("add", LEAF)
+    system, upstream, said = taken
     repository = system.top / "thicket"
     packages = {str(p.parent.relative_to(repository)) for p in repository.glob("*/*/*.ebuild")}
     assert packages == set(BROUGHT)
@@ -74,17 +77,17 @@ def test_a_package_comes_with_all_that_it_needs_and_with_nothing_else(
         "thicket: no repository has sys-apps/lacking, needed by dev-libs/root-1"
     ]
     # Only what was needed has been fetched.
-    bares = (system.store.path / "downloads").glob("overlay-thicket-*")
-    bare = max(bares, key=lambda each: each.stat().st_mtime)
+    context = SyncContext(system.store.path / "downloads")
+    bare = Source("thicket", upstream.address, "", context).bare
     unneeded = upstream.git("rev-parse", "HEAD:licenses/other-licence")
     missing = ["git", "--git-dir", bare, "rev-list", "--objects", "--missing=print", "--all"]
     assert f"?{unneeded}" in subprocess.run(missing, capture_output=True, text=True).stdout
 
 
 def test_pkgcheck_finds_nothing_that_the_overlay_does_not_have(
-    system: System, upstream: Upstream, tmp_path: Path
+    taken: tuple[System, Upstream, str], tmp_path: Path
 ) -> None:
-    system.done("add", LEAF)
+    system, upstream, _ = taken
     found = pkgcheck(tmp_path / "mine", system.top / "thicket")
     of_theirs = pkgcheck(tmp_path / "theirs", upstream.path)
     assert any("leaf" in line for line in found)  # it has looked
@@ -202,6 +205,16 @@ def test_what_is_not_there_is_told_with_the_nearest_name(system: System) -> None
     assert (status, "did you mean “app-misc/leaf”?" in line) == (2, True)
     status, line = system.refused("add", "app-misc/leaf::thickets")
     assert (status, "did you mean “thicket”?" in line) == (2, True)
+
+
+def test_why_a_file_is_there(taken: tuple[System, Upstream, str]) -> None:
+    system, _, _ = taken
+    why = "thicket: eclass/bark.eclass: app-misc/leaf-1\n"
+    assert system.done("why", "eclass/bark.eclass") == why
+    place = system.top / "thicket/licenses/thicket-licence"
+    assert system.done("why", place).endswith("app-misc/leaf-1\n")
+    status, line = system.refused("why", "eclass/brak.eclass")
+    assert (status, "did you mean “eclass/bark.eclass”" in line) == (2, True)
 
 
 def test_olm_is_the_same(system: System) -> None:
