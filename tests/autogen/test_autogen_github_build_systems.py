@@ -6,7 +6,9 @@ import contextlib
 import re
 import subprocess
 import time
+import tomllib
 from collections.abc import Mapping
+from importlib.resources import files
 
 import pytest
 from portage.dep import use_reduce
@@ -15,8 +17,16 @@ from tests.autogen.test_autogen_github_generate import EBUILD, MESON_FILES, fail
 
 from cloche.autogen.errors import RefusedError
 from cloche.autogen.github import cmake, meson
+from cloche.autogen.github.answers import Project
 from cloche.autogen.github.build_systems import recipe
+from cloche.autogen.github.choice import Archive
+from cloche.autogen.github.ebuild import Policy, Release, package
+from cloche.autogen.github.mapping import names
+from cloche.autogen.github.recipe import Recipe
+from cloche.autogen.github.versions import version_of
+from cloche.autogen.package import Source
 from cloche.autogen.pypi.archive import Sdist
+from cloche.autogen.trees import Trees
 
 CMAKE = """\
 cmake_minimum_required(VERSION 3.16)
@@ -37,6 +47,9 @@ if(WIN32)
   find_package(WinSock)
 endif()
 find_package(Nowhere)
+find_package(Doxygen)
+option(BUILD_FOR_WIN32 "On another system")
+option(WITH_BASH_COMPLETION "Always")
 """
 CONFIGURE = """\
 AC_INIT([hello], [1.2])
@@ -79,7 +92,8 @@ def test_cmake(bench: Bench) -> None:
     ]
     assert "-DBUILD_TESTING=$(usex test)" in text
     assert "-DHELLO_ENABLE_GUI=$(usex gui)" in text
-    assert "WERROR" not in text
+    assert 'BDEPEND="\n\tapp-text/doxygen\n\tvirtual/pkgconfig\n"' in text
+    assert not re.search("WERROR|WIN32|COMPLETION", text)
     assert "no package is known for Nowhere:" in said
     described = bench.text("app-misc/hello/metadata.xml")
     assert '<flag name="gui">Build the "window"</flag>' in described
@@ -155,9 +169,9 @@ def test_a_python_project_is_pointed_at_the_index(bench: Bench) -> None:
 
 
 def test_the_user_may_name_packages_of_more_libraries(bench: Bench) -> None:
-    names = bench.room / "names.toml"
-    names.write_text('[cmake]\nNowhere = ["dev-libs/nowhere:2", "dev-libs/data"]\nZLIB = []\n')
-    text, said = write(bench, {"CMakeLists.txt": CMAKE}, "--names", str(names))
+    own = bench.room / "names.toml"
+    own.write_text('[cmake]\nNowhere = ["dev-libs/nowhere:2", "dev-libs/data"]\nZLIB = []\n')
+    text, said = write(bench, {"CMakeLists.txt": CMAKE}, "--names", str(own))
     assert "\tdev-libs/nowhere:2\n" in text
     assert "zlib" not in text
     assert "no package is known" not in said
@@ -165,10 +179,10 @@ def test_the_user_may_name_packages_of_more_libraries(bench: Bench) -> None:
 
 @pytest.mark.parametrize("text", ["[meson]\n", "[cmake]\nA = 1\n", "[cmake]\nA = 'x'\n", "["])
 def test_malformed_names_are_refused(bench: Bench, text: str) -> None:
-    names = bench.room / "names.toml"
-    names.write_text(text)
+    own = bench.room / "names.toml"
+    own.write_text(text)
     bench.forge.release("v1.2")
-    assert str(names) in (failed(bench, NAME, "--names", str(names)).where or "")
+    assert str(own) in (failed(bench, NAME, "--names", str(own)).where or "")
 
 
 def test_code_in_a_build_file_is_text(bench: Bench) -> None:
@@ -212,3 +226,23 @@ def test_hostile_build_files_are_read_in_linear_time(unit: str) -> None:
         with contextlib.suppress(RefusedError):
             recipe(Sdist("a-1", frozenset({name, "main.go"}), texts), "a")
     assert time.monotonic() - begin < 20
+
+
+def test_a_release_of_github_itself_has_its_remote_id() -> None:
+    project = Project(NAME, f"https://github.com/{NAME}", "Says hello", None, "MIT", archived=False)
+    version = version_of("v1.2", ("hello",))
+    archive = Archive("hello-1.2.gh.tar.gz", f"{project.page}/archive/refs/tags/v1.2.tar.gz")
+    sdist = Sdist("hello-1.2", frozenset({"configure"}), ())
+    release = Release(project, version, archive, Source(archive.name, 1, ()), sdist, Recipe())
+    found = package(release, Policy("app-misc", "hello"), names(), Trees(()))
+    assert found.remote_ids == (("github", NAME),)
+    assert found.ebuild.homepage == (f"https://github.com/{NAME}",)
+
+
+def test_every_name_of_the_mapping_is_found() -> None:
+    text = files("cloche.autogen.github").joinpath("dependencies.toml").read_text()
+    tables = tomllib.loads(text)
+    assert set(tables) == {"pkg-config", "cmake", "library", "program"}
+    for kind, table in tables.items():
+        for name in table:
+            assert names().find(kind, name) is not None

@@ -33,6 +33,7 @@ _ARGUMENT = re.compile(
 _ELSEWHERE = frozenset({
     "WIN32", "APPLE", "MSVC", "ANDROID", "IOS", "MINGW", "CYGWIN", "EMSCRIPTEN", "BSD", "HAIKU",
 })  # fmt: skip
+_PROGRAMS = frozenset({"BISON", "Doxygen", "ECM", "FLEX", "Gettext", "Perl"})
 _ALWAYS = frozenset({"UNIX", "LINUX"})
 _MODULE = re.compile(r"(?P<name>[A-Za-z0-9_.+-]+?)\s*(?P<limit>(?:>=|<=|=|<|>)\d+(?:\.\d+)*)?")
 _WORDS = frozenset({"REQUIRED", "QUIET", "IMPORTED_TARGET", "GLOBAL", "NO_CMAKE_PATH",
@@ -122,7 +123,7 @@ def _packages(args: Sequence[str], flag: str | None) -> Iterator[Need]:
         for component in components:
             yield Need("cmake", f"{name}::{component}", limit, flag)
     else:
-        yield Need("cmake", name, limit, flag)
+        yield Need("cmake", name, limit, flag, native=name in _PROGRAMS)
 
 
 def _modules(args: Sequence[str], flag: str | None, *, first: bool) -> Iterator[Need]:

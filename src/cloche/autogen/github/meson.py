@@ -31,6 +31,7 @@ _TOKEN = re.compile(
 )
 _OTHER_SYSTEMS = ("windows", "darwin", "cygwin", "android", "freebsd", "openbsd", "netbsd", "haiku")
 _DEEPEST = 16  # calls within calls: time stays linear
+_AT_BUILD = ("bash-completion",)  # says where to install, and is not needed later
 _NOTHING = ("", "")  # stands for what cannot be read
 
 Token = tuple[str, str]
@@ -135,7 +136,7 @@ def _needs(
         for module in modules:
             yield Need("cmake", f"{name}::{module}", versions, flag, native)
     elif name:
-        yield Need("pkg-config", name, versions, flag, native)
+        yield Need("pkg-config", name, versions, flag, native or name in _AT_BUILD)
 
 
 def _condition(tokens: Sequence[Token], state: _State) -> Condition:

@@ -19,11 +19,14 @@ _USUAL = {
     "gobject-introspection": "introspection", "gir": "introspection", "vapi": "vala",
     "gtk-doc": "gtk-doc",
 }  # fmt: skip
-# Options of who works on a project, which no user of a package has.
+# Options of who works on a project, and of other systems, which no user of a package has; Gentoo
+# installs completions of shells always.
 _UNWANTED = re.compile(
     r"(?:.*[-_])?(?:werror|coverage|fuzz(?:ing|er|ers)?|asan|ubsan|tsan|sanitizers?|lto|ccache"
     r"|clang[-_]tidy|developer|devel(?:opment)?[-_]mode|static|shared[-_]libs|shared|benchmarks?"
-    r"|warnings?[-_]as[-_]errors|pch|unity[-_]build|(?:build[-_])?deb|rpm|package|install)",
+    r"|warnings?[-_]as[-_]errors|pch|unity[-_]build|(?:build[-_])?deb|rpm|package|install|installed[-_]tests)"
+    r"|(?:.*[-_])?(?:bash|fish|zsh|shell)?[-_]?completions?"
+    r"|(?:.*[-_])?(?:apple|macos|osx|darwin|android|haiku|win(?:dows|\d+)?)(?:[-_].*)?",
     re.IGNORECASE,
 )
 
