@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -79,6 +79,21 @@ with socket.socket(socket.AF_UNIX) as s:
 """
 
 
+@pytest.fixture(scope="module")
+def store(root_seeded: Store, ground: Path) -> Iterator[Store]:
+    """A store of this module's own, in which a package is built once for all of its tests."""
+    parent = ground / "freshroots"
+    parent.mkdir()
+    yield root_seeded.copy(parent / "store")
+    shutil.rmtree(parent)
+
+
+@pytest.fixture(scope="module")
+def place(store: Store) -> Path:
+    """The project, for tests that leave it as it was."""
+    return place_for(store)
+
+
 def run(
     store: Store,
     place: Path,
@@ -118,20 +133,17 @@ def test_emerge_builds_outside_and_others_reuse_it(
     assert "1 reused" in said
 
 
-def test_a_root_with_network_has_this_hosts(root_seeded: Store) -> None:
-    place = place_for(root_seeded)
+def test_a_root_with_network_has_this_hosts(store: Store, place: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         script = f"cat /etc/resolv.conf; exec 3<>/dev/tcp/127.0.0.1/{port} && echo connected"
-        said = run(root_seeded, place, f"{script}; echo $http_proxy", "--network", proxy="http://p")
+        said = run(store, place, f"{script}; echo $http_proxy", "--network", proxy="http://p")
     resolver = Path("/etc/resolv.conf")
     names = resolver.read_text() if resolver.is_file() else ""
     assert said == f"{names.rstrip()}\nconnected\nhttp://p\n".lstrip()
 
 
-def test_what_the_root_says_counts(root_seeded: Store, fresh: Callable[[Store], Store]) -> None:
-    store = fresh(root_seeded)
-    place = place_for(store)
+def test_what_the_root_says_counts(store: Store, place: Path) -> None:
     use = "mkdir -p /etc/portage/package.use; echo 'tiny/top loud' > /etc/portage/package.use/own"
     steps = f"""
         emerge --pretend tiny/one | grep -c 'ebuild  N .*tiny/one-1'
@@ -162,11 +174,7 @@ def test_what_the_root_says_counts(root_seeded: Store, fresh: Callable[[Store], 
     assert "/usr/share/written" not in run(store, place, "ls /usr/share/written; true")[:20]
 
 
-def test_nothing_comes_in_or_out_but_packages(
-    root_seeded: Store, fresh: Callable[[Store], Store]
-) -> None:
-    store = fresh(root_seeded)
-    place = place_for(store)
+def test_nothing_comes_in_or_out_but_packages(store: Store, place: Path) -> None:
     (place / "attack.py").write_text(ATTACK)
     tries = (
         "cd /run/cloche/freshroot; touch x || echo refused; chmod 600 socket || echo refused; "
@@ -184,12 +192,10 @@ def test_nothing_comes_in_or_out_but_packages(
 
 
 def test_the_graph_is_drawn_inside_and_stopped_from_there(
-    root_seeded: Store, fresh: Callable[[Store], Store], tmp_path: Path
+    store: Store, place: Path, tmp_path: Path
 ) -> None:
     if shutil.which("tmux") is None:
         cannot("tmux: not installed")
-    store = fresh(root_seeded)
-    place = place_for(store)
     words = store.user.command("--store", store.path, "freshroot", "debian")
     variables = [f"{name}={value}" for name, value in store.user.environment(None).items()]
     command = shlex.join(["env", *variables, *words])
@@ -206,7 +212,7 @@ def test_the_graph_is_drawn_inside_and_stopped_from_there(
         window.wait("1 running")
         window.keys("C-c")
         assert "interrupted" in window.wait("status 130")
-        window.keys("echo $((6 * 7)); exit", "Enter")
+        window.keys("echo $((6 * 7))", "Enter")
         window.wait("42")
     finally:
         window.close()
@@ -270,9 +276,10 @@ def test_a_kill_leaves_nothing(seeded: Store, fresh: Callable[[Store], Store]) -
         (("rm", "../tmp"), "no freshroot is kept as “../tmp”"),
     ],
 )
-def test_wrong_words_are_one_line(root_seeded: Store, words: tuple[str, ...], line: str) -> None:
-    place = place_for(root_seeded)
-    done = root_seeded.cloche("freshroot", *words, cwd=place, stdin="")
+def test_wrong_words_are_one_line(
+    store: Store, place: Path, words: tuple[str, ...], line: str
+) -> None:
+    done = store.cloche("freshroot", *words, cwd=place, stdin="")
     assert (done.returncode, done.stdout) == (2, ""), done.stderr
     (said,) = done.stderr.splitlines()
     assert line in said
