@@ -114,6 +114,8 @@ def test_without_a_project_the_next_step_is_named(tmp_path: Path) -> None:
         ("jobs = 4", "jobs = true", 11, "true or false"),
         ("jobs = 4", "jobs = 0", 11, "a number from 1"),
         ("jobs = 4", "cores = 0", 11, "a number from 1"),
+        ("jobs = 4", 'ccache = true\ndistcc = ["x"]', 12, "exclude each other"),
+        ("jobs = 4", 'distcc = ["ssh://x"]', 11, "expected unix:/PATH or HOST[:PORT][/LIMIT]"),
         ('"1h30m"', '"soon"', 12, "a time such as"),
         ('"1h30m"', "1.5", 12, "a number, expected a time"),
         ('"1h30m"', '"0s"', 12, "a time such as"),

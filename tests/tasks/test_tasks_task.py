@@ -14,6 +14,7 @@ from cloche.tasks.task import (
     BuildTask,
     CompileCache,
     Cross,
+    Distribution,
     LiveSources,
     MergeTask,
     Task,
@@ -51,6 +52,7 @@ BUILD = BuildTask(
     cores=3,
     live=LiveSources("live tree", {"EVCS_OFFLINE": "1"}),
     ccache=CompileCache("compilers", "tarball"),
+    distcc=Distribution(("build1/4",), ("4" * 64,), 4),
     variables={"CHOST": "x86_64-pc-linux-gnu"},
 )
 FRUGAL = msgspec.structs.replace(  # needs nothing from a store
@@ -61,6 +63,7 @@ FRUGAL = msgspec.structs.replace(  # needs nothing from a store
     repositories={},
     distfiles=(),
     ccache=None,
+    distcc=None,
     live=None,
     cross=None,
     interpreters=None,

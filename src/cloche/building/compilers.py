@@ -16,6 +16,7 @@ from cloche.layers import Layer
 from cloche.store.tree import open_directory
 
 _CCACHE = re.compile(r"ccache", re.ASCII)
+_DISTCC = re.compile(r"distcc", re.ASCII)
 _COMPILING = re.compile(
     r"([\w.+-]+-)?(gcc|g\+\+|cc|c\+\+|cpp|clang|clang\+\+|clang-cpp|as|ld|collect2)"
     r"(-[\d.]+|\.\w+)?",
@@ -49,6 +50,12 @@ def identity(ground: Sequence[Layer], layers: Iterable[Layer]) -> str:
 def has_ccache(tree: Path) -> bool:
     """Whether a layer brings ccache. Raises OSError."""
     return _has(tree, _CCACHE)
+
+
+@cache
+def has_distcc(tree: Path) -> bool:
+    """Whether a layer brings distcc. Raises OSError."""
+    return _has(tree, _DISTCC)
 
 
 @cache

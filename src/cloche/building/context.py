@@ -11,6 +11,7 @@ from cloche.binhosts.index import Binhost
 from cloche.building.crossing import Crossing
 from cloche.building.livepins import Live
 from cloche.config.lock import RepoPin
+from cloche.distcc.hosts import host_of
 from cloche.layers import Layer
 from cloche.portage.etc import REPOS, Content
 from cloche.portage.view import common_view
@@ -190,6 +191,7 @@ class Policy:
     strict_hooks: bool = False  # a hook that changes what another package owns is an error
     offline: bool = False
     ccache: bool = False  # each package has a compile cache
+    distcc: tuple[str, ...] = ()  # hosts that compile for builds
     phase_seconds: float = 6 * 3600.0
     records: int = 20  # builds of a machine whose events are kept
     kept: int = 1  # builds of a machine whose layers are kept
@@ -197,6 +199,12 @@ class Policy:
     limits: Limits = field(default_factory=Limits)
     distfiles: tuple[Path, ...] = ()  # the user's own directories, which are searched first
     mirrors: str | None = None  # the text of /etc/portage/mirrors for fetching; None: the seed's
+
+    @property
+    def elsewhere(self) -> int:
+        """How many compiles other hosts do at once."""
+        hosts = (host_of(text) for text in self.distcc)
+        return sum(host.limit for host in hosts if host is not None)
 
 
 RunTask = Callable[[Task, Worker], Outcome]

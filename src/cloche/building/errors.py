@@ -87,6 +87,16 @@ def no_ccache(machine: str) -> ClocheError:
     )
 
 
+def no_distcc(machine: str) -> ClocheError:
+    """Compiles are to go to other hosts, but the seed of a machine lacks the program."""
+    return ClocheError(
+        "[build] distcc: the seed does not have the program distcc",
+        where=f"machine {machine}",
+        todo='add packages = ["distcc"] to a Debian seed in cloche.toml and run `cloche seed '
+        "bootstrap`, or remove the setting",
+    )
+
+
 def lock_drift(machine: str, differences: Sequence[str]) -> ClocheError:
     """A machine's inputs differ from what cloche.lock pins."""
     more = len(differences) - 3

@@ -38,6 +38,7 @@ _NO_STEPS = (
     *("versions.py", "accept.py", "patching.py"),
     *("best.py", "kernel_config.py"),
     *("handover.py", "emerge"),
+    *("distcc.py", "compile_one.py"),
     *CROSS_SCRIPTS,
 )
 
@@ -112,9 +113,9 @@ def where_writable() -> Iterator[None]:
 def guest_digest() -> str:
     """Digest of the code that runs inside: a change of it invalidates every step.
 
-    Without the scripts of `cloche watch`, `cloche patch`, of probing, targets and freshroots, which
-    make no results, and those of metadata caches, live fetches, finish steps and machines for
-    another CPU, which have keys of their own.
+    Without distcc's, which changes no result; the scripts of `cloche watch`, `cloche patch`, of
+    probing, targets and freshroots, which make no results; and those of metadata caches, live
+    fetches, finish steps and machines for another CPU, which have keys of their own.
     """
     digest = hashlib.sha256()
     for path in sorted(GUEST.rglob("*")):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from cloche.building import (
     ccache,
+    distcc,
     fetch,
     own_root,
     pretend,
@@ -142,6 +143,7 @@ def _refusal(builder: Builder, fates: Mapping[str, Forecast]) -> ClocheError | N
     """Why nothing of a plan can be built, if so."""
     try:
         ccache.check(builder.context, builder.plan)
+        distcc.check(builder.context)
     except ClocheError as error:
         return error
     return live_to_build(builder, fates) or foreseen(builder, fates)

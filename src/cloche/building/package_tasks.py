@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from cloche.building import ccache
+from cloche.building import ccache, distcc
 from cloche.building.context import BuildContext
 from cloche.building.livepins import Sources
 from cloche.layers import Layer
@@ -36,7 +36,7 @@ def build_task(
 ) -> BuildTask:
     """The build of a package; ``sources`` are those of a live ebuild.
 
-    It may only have a compile cache if ``cached``.
+    It may only have a compile cache, or compile on other hosts, if ``cached``.
     """
     cross = context.inputs.cross
     return BuildTask(
@@ -48,6 +48,9 @@ def build_task(
         cores=context.policy.cores,
         live=LiveSources(sources.layer.id, sources.environment) if sources else None,
         ccache=ccache.cache_of(context, package, seen.layers) if cached else None,
+        distcc=distcc.distribution_of(context, package, seen.layers, own=seen.root is not None)
+        if cached
+        else None,
         variables=cross.for_seed if cross and package.broot else context.inputs.sysroot,
     )
 

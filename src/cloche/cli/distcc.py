@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
 
-from cloche.cli.options import say
-from cloche.cli.usage import Group
+from cloche.cli.options import Options, engine_name, opened_store, say
+from cloche.cli.usage import Group, Number
 
 
 @click.group(
@@ -66,3 +67,45 @@ def source() -> None:
     from cloche.distcc.install import source as text
 
     click.echo(text(), nl=False)
+
+
+@distcc.command(
+    epilog="""\b
+Examples:
+  cloche distcc serve                                # then [build] distcc = ["127.0.0.1"]
+  cloche distcc serve --listen unix:/run/cloche-distcc
+  cloche distcc serve --listen 192.0.2.7:3633 --jobs 8
+"""
+)
+@click.option("--listen", metavar="PLACE", default="127.0.0.1:3633", show_default=True,
+              help="HOST[:PORT], or unix:/PATH.")  # fmt: skip
+@click.option("-j", "--jobs", type=Number(1), help="Compiles at once [number of cores].")
+@click.pass_obj
+def serve(options: Options, listen: str, jobs: int | None) -> None:
+    """Compile for builds of other hosts (docs/distcc.md#compiles-of-builds).
+
+    A project's `[build] distcc` names this host. Each compile runs in a sandbox of the layers that
+    its build has; they must be in this host's store.
+    """
+    from cloche.broker import open_engine
+    from cloche.cli.terminable import terminable
+    from cloche.distcc.hosts import host_of
+    from cloche.distcc.serving import Server, listening
+    from cloche.session.opening import try_host
+
+    host = host_of(listen)
+    if host is None or (isinstance(host.place, tuple) and "/" in listen):
+        raise click.BadParameter("neither HOST[:PORT] nor unix:/PATH", param_hint="--listen")
+    place = host.place
+    if isinstance(place, tuple) and place[0] not in ("127.0.0.1", "::1", "localhost"):
+        say("note: who reaches this port can use this host's processors; see docs/distcc.md")
+    number = jobs or len(os.sched_getaffinity(0))
+    with (
+        opened_store(options) as store,
+        open_engine(engine_name(options)) as engine,
+        listening(place) as listener,
+        terminable(),
+    ):
+        try_host(store, engine)
+        say(f"compiling for builds at {listen}, {number} at once")
+        Server(store, engine, number, say).serve(listener)

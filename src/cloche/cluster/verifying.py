@@ -75,8 +75,8 @@ class Verifying:
     def _built(self, task: BuildTask, worker: Worker) -> Outcome:
         names = sorted(self.cluster.workers())
         with ThreadPoolExecutor(1, thread_name_prefix="verify") as second:
-            # Without a compile cache, of which the other one's objects may come.
-            alone = msgspec.structs.replace(task, ccache=None)
+            # Without a compile cache and other hosts, of which the other one's objects may come.
+            alone = msgspec.structs.replace(task, ccache=None, distcc=None)
             quiet = replace(worker, bus=_only_notes(worker.bus))
             twin = second.submit(self.cluster.run, alone, quiet, names[1::2])
             outcome, one = self.cluster.run(task, worker, names[0::2])

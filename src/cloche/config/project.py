@@ -21,6 +21,7 @@ from cloche.config.machine import Machine, load_machine, place_of
 from cloche.config.sync import KEYS as SYNC_KEYS
 from cloche.config.sync import Sync, read_sync
 from cloche.config.table import Table, duration, load, size
+from cloche.distcc.hosts import host_of
 
 CHECKS = ("off", "quick", "all")
 FILE = "cloche.toml"
@@ -93,7 +94,8 @@ class Project:
     ``strict_hooks`` no hook may change what another package owns. ``records`` is the number of
     builds of each machine whose events are kept, ``keep`` that of those whose layers are.
     ``reserve`` are bytes of the store's file system that stay free, ``check`` says how layers are
-    checked before use. With ``ccache`` each package has a compile cache.
+    checked before use. With ``ccache`` each package has a compile cache. ``distcc`` are hosts that
+    compile for builds.
     """
 
     root: Path
@@ -112,6 +114,7 @@ class Project:
     records: int | None = None
     keep: int | None = None
     ccache: bool = False
+    distcc: tuple[str, ...] = ()
 
     @property
     def lock(self) -> Path:
@@ -220,7 +223,10 @@ def _read(root: Path) -> Project:
     store, build = top.table("store"), top.table("build")
     store.only(("path", "reserve", "check"))
     build.only(
-        ("jobs", "cores", "phase_timeout", "distfiles", "strict_hooks", "records", "keep", "ccache")
+        (
+            *("jobs", "cores", "phase_timeout", "distfiles", "strict_hooks", "records", "keep"),
+            *("ccache", "distcc"),
+        )
     )
     repos = {name: _repo(name, table, root) for name, table in top.tables("repos").items()}
     mains = [repo for repo in repos.values() if repo.main]
@@ -245,7 +251,23 @@ def _read(root: Path) -> Project:
         records=_count(build, "records"),
         keep=_count(build, "keep"),
         ccache=build.optional("ccache", bool) or False,
+        distcc=_distcc(build),
     )
+
+
+def _distcc(build: Table) -> tuple[str, ...]:
+    """Hosts that compile for builds."""
+    hosts = build.strings("distcc")
+    for host, origin in hosts:
+        if host_of(host) is None:
+            raise wrong_type(
+                origin, "build.distcc", "unix:/PATH or HOST[:PORT][/LIMIT]", f"“{host}”"
+            )
+    cached = build.optional("ccache", bool)
+    if hosts and cached:
+        what = "“build.distcc” and “build.ccache” exclude each other"
+        raise ConfigError(build.origin("distcc"), what, "remove one of them")
+    return tuple(host for host, _ in hosts)
 
 
 def _choice(table: Table, key: str, known: tuple[str, ...]) -> str | None:

@@ -13,7 +13,7 @@ import os
 import shutil
 from typing import Any
 
-from . import ccache, elog, helpers, image, leftovers, phases, shortcuts, sonames, sysroot
+from . import ccache, distcc, elog, helpers, image, leftovers, phases, shortcuts, sonames, sysroot
 from . import settings as guest_settings
 from .normalise import clamp_times, normalise_build_info
 from .protocol import OUT, Channel, Failed, serve
@@ -38,6 +38,7 @@ def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
         elog.collected(package.cpv, own) as said,
         helpers.serving() as server,
         leftovers.ended(channel, server),
+        distcc.used(request.get("distcc"), own) as sender,
         ccache.used(request.get("ccache"), own) as cache,
     ):
         run("setup", own, channel)
@@ -45,6 +46,8 @@ def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
             run(phase, own, channel)
         if cache:
             cache.close(own)
+        if sender:
+            sender.close(own)
         normalise(own, channel)
         gpkg = pack(package, own, channel)
     return {"gpkg": gpkg, "elog": said.messages}

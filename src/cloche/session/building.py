@@ -243,7 +243,7 @@ def jobserver_of(context: BuildContext, slots: Path | None) -> Iterator[Jobserve
             jobserver = SharedSlots(slots, lambda: context.running.stopped)
         else:
             room = stack.enter_context(context.store.workspace("jobserver"))
-            jobserver = Jobserver(room / "fifo", context.policy.cores)
+            jobserver = Jobserver(room / "fifo", context.policy.cores + context.policy.elsewhere)
         stack.callback(jobserver.close)
         yield jobserver
 

@@ -81,6 +81,7 @@ def policy_of(
         strict_hooks=choices.strict_hooks or project.strict_hooks,
         offline=choices.offline,
         ccache=project.ccache,
+        distcc=project.distcc,
         phase_seconds=limits.phase_timeout or project.phase_timeout or DEFAULT_PHASE_SECONDS,
         limits=Limits(
             processes=limits.processes or Limits().processes,

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import re
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from cloche.distcc.forwarding import forwarding, hosts_of
 from cloche.layers import Layer
 from cloche.portage.cpv import split_cpv
 from cloche.portage.view import package_view
@@ -43,7 +45,7 @@ def build(task: BuildTask, worker: Worker) -> Outcome:
     """
     log = new_log(worker.store, task.log_name, "build")
     worker.bus(Started(package=task.package, step="build", log=str(log)))
-    with worker.store.workspace("build") as workspace:
+    with worker.store.workspace("build") as workspace, distributing(task, worker, workspace) as way:
         wanted = Call(
             script=script_of(task, "build"),
             step="build",
@@ -52,7 +54,7 @@ def build(task: BuildTask, worker: Worker) -> Outcome:
                 task,
                 worker,
                 upper=make_directory(workspace, "root"),
-                binds=(*build_binds(task, worker, workspace), *ccache_bind(task, worker)),
+                binds=(*build_binds(task, worker, workspace), *ccache_bind(task, worker), *way),
             ),
             workspace=workspace,
             log=log,
@@ -77,7 +79,8 @@ def script_of(task: Step, step: str) -> str:
 
 def jobs(task: BuildTask) -> dict[str, str]:
     """Variables that differ between hosts and must not change results: the number of jobs."""
-    return {"NINJAOPTS": f"-j{task.cores}", "MAKEOPTS": ""}
+    number = task.cores + (task.distcc.slots if task.distcc else 0)
+    return {"NINJAOPTS": f"-j{number}", "MAKEOPTS": ""}
 
 
 def request_of(task: BuildTask) -> dict[str, Any]:
@@ -91,6 +94,7 @@ def request_of(task: BuildTask) -> dict[str, Any]:
         "environment": task.variables | (task.live.environment if task.live else {}),
         "ccache": task.ccache
         and {"compilers": task.ccache.compilers, "size": f"{CCACHE_SIZE >> 20}Mi"},
+        "distcc": task.distcc and {"slots": task.distcc.slots},
     }
 
 
@@ -141,6 +145,21 @@ def build_binds(
 def ccache_bind(task: BuildTask, worker: Worker) -> tuple[Bind, ...]:
     """The bind of the compile cache; empty if there is none yet."""
     return tuple(Bind(worker.store.blob(id).path, "/run/cloche/ccache.tar") for id in task.blobs)
+
+
+@contextlib.contextmanager
+def distributing(task: BuildTask, worker: Worker, workspace: Path) -> Iterator[tuple[Bind, ...]]:
+    """The bind of the way to hosts that compile, which is open during a block."""
+    nature = worker.engine.nature if task.distcc else None
+    if task.distcc is None or nature is None or not (nature.shares_kernel or nature.sockets):
+        yield ()
+        return
+    path, hosts = workspace / "distcc", hosts_of(task.distcc.hosts)
+    with forwarding(hosts, task.distcc.layers, path):
+        yield (Bind(path, "/run/cloche/distcc"),)
+    for host, reason in hosts.news():
+        text = f"[build] distcc: {host} does not compile: {reason}"
+        worker.bus(Note(text=text, level="warning"))
 
 
 def changed_cache(task: BuildTask, directory: Path) -> Path | None:

@@ -36,6 +36,17 @@ class CompileCache(msgspec.Struct, frozen=True):
     tarball: str | None = None
 
 
+class Distribution(msgspec.Struct, frozen=True):
+    """Compiles of a build on other hosts, ``slots`` at once, with the compilers of these layers.
+
+    ``hosts`` are as in `cloche.distcc.hosts`.
+    """
+
+    hosts: tuple[str, ...]
+    layers: tuple[str, ...]
+    slots: int
+
+
 class Cross(msgspec.Struct, frozen=True):
     """Building for another CPU than the seed's.
 
@@ -128,7 +139,8 @@ class BuildTask(Step, frozen=True, kw_only=True, tag_field="task", tag="build"):
     """Building a package: from its visible layers and its sources to a GPKG.
 
     ``masters`` are those of each repository, ``inherited`` the ebuild's INHERITED; ``cores`` is how
-    many jobs it may start where no jobserver says so. A ``ccache`` must not change the result.
+    many jobs it may start where no jobserver says so. ``ccache`` and ``distcc`` must not change the
+    result.
     ``variables`` are Portage's settings that differ from those of the machine.
     """
 
@@ -139,6 +151,7 @@ class BuildTask(Step, frozen=True, kw_only=True, tag_field="task", tag="build"):
     cores: int = 1
     live: LiveSources | None = None
     ccache: CompileCache | None = None
+    distcc: Distribution | None = None
     variables: dict[str, str] = {}
 
     @property

@@ -1,0 +1,170 @@
+"""The way of a sandbox's compiles to other hosts: a socket that is bound into it.
+
+What comes from the sandbox is not looked at: the host that compiles it does so in a sandbox, too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+
+import msgspec
+
+from cloche.distcc.hosts import BUSY, LONGEST, OK, Hello, Host, host_of, line_of
+from cloche.fetching.forward import unix_listener
+
+CONNECTING = 5.0  # seconds until a host counts as silent
+IDLE = 900.0  # seconds without a byte: a compile may take long
+LEFT_ALONE = 60.0  # seconds for which a host is not asked that did not answer
+
+
+class Hosts:
+    """Which hosts compile what. Safe to use from several threads."""
+
+    def __init__(self, hosts: Sequence[Host]) -> None:
+        self._hosts = tuple(hosts)
+        self._lock = threading.Lock()
+        self._busy = dict.fromkeys(self._hosts, 0)
+        self._until: dict[Host, float] = {}
+        self._refusals: dict[Host, str] = {}  # the last reason of each
+        self._told: dict[Host, str] = {}
+
+    @contextlib.contextmanager
+    def connected(self, hello: Hello) -> Iterator[socket.socket | None]:
+        """A connection to a host that is free and has this toolchain; None if none is."""
+        tried: set[Host] = set()
+        while (host := self._taken(tried)) is not None:
+            tried.add(host)
+            try:
+                with contextlib.ExitStack() as stack:
+                    server = self._greeted(host, hello)
+                    if server is not None:
+                        yield stack.enter_context(server)
+                        return
+            finally:
+                with self._lock:
+                    self._busy[host] -= 1
+        yield None
+
+    def news(self) -> list[tuple[str, str]]:
+        """Hosts that did not compile, and why, each reason once."""
+        with self._lock:
+            found = self._refusals.items() - self._told.items()
+            self._told |= dict(found)
+        return sorted((host.text, reason) for host, reason in found)
+
+    def _taken(self, tried: set[Host]) -> Host | None:
+        """The host with the most free places, of which one is taken."""
+        now = time.monotonic()
+        with self._lock:
+            free = {
+                host: host.limit - self._busy[host]
+                for host in self._hosts
+                if host not in tried and self._until.get(host, now) <= now
+            }
+            host = max(free, key=lambda each: free[each], default=None)
+            if host is None or free[host] <= 0:
+                return None
+            self._busy[host] += 1
+            return host
+
+    def _greeted(self, host: Host, hello: Hello) -> socket.socket | None:
+        try:
+            server = host.connected(CONNECTING)
+        except OSError as error:
+            self._refused(host, error.strerror or str(error))
+            return None
+        try:
+            server.settimeout(CONNECTING)
+            server.sendall(msgspec.json.encode(hello) + b"\n")
+            answer = line_of(server, LONGEST)
+            if answer == BUSY:
+                server.close()
+                return None
+            if answer != OK:
+                raise OSError(0, answer.decode(errors="replace").strip())
+            server.settimeout(IDLE)
+        except (OSError, EOFError) as error:
+            server.close()
+            self._refused(host, getattr(error, "strerror", None) or "it broke off")
+            return None
+        return server
+
+    def _refused(self, host: Host, reason: str) -> None:
+        with self._lock:
+            self._refusals[host] = reason
+            self._until[host] = time.monotonic() + LEFT_ALONE
+
+
+@cache
+def hosts_of(texts: tuple[str, ...]) -> Hosts:
+    """The hosts of this process, which all its builds share."""
+    return Hosts([host for text in texts if (host := host_of(text)) is not None])
+
+
+@contextlib.contextmanager
+def forwarding(hosts: Hosts, layers: Sequence[str], path: Path) -> Iterator[None]:
+    """Listen at a path, while a sandbox runs, for its compiles by compilers of these layers."""
+    hello, held, lock = Hello(tuple(layers)), set[socket.socket](), threading.Lock()
+
+    def serve(client: socket.socket) -> None:
+        with client, hosts.connected(hello) as server:
+            if server is None:
+                return
+            with lock:
+                held.update((client, server))
+            try:
+                client.settimeout(IDLE)
+                with contextlib.suppress(OSError):
+                    relay(client, server)
+            finally:
+                with lock:
+                    held.difference_update((client, server))
+
+    def accept() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                threading.Thread(target=serve, args=(client,), daemon=True).start()
+
+    listener = unix_listener(path)
+    thread = threading.Thread(target=accept, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        _shut(listener)
+        thread.join()
+        listener.close()
+        with lock:
+            for each in held:
+                _shut(each)
+
+
+def relay(one: socket.socket, other: socket.socket) -> None:
+    """Copy both ways until the other one closes, or nothing comes. Raises OSError."""
+    ways = {one: other, other: one}
+    while other in ways:
+        ready, _, _ = select.select(list(ways), [], [], IDLE)
+        if not ready:
+            return
+        for source in ready:
+            if data := source.recv(1 << 16):
+                ways[source].sendall(data)
+                continue
+            with contextlib.suppress(OSError):
+                ways[source].shutdown(socket.SHUT_WR)
+            del ways[source]
+            if source is other:
+                return
+
+
+def _shut(sock: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,119 @@
+"""`cloche distcc serve`: compilers of its own store, for callers who may be anybody."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import pytest
+from tests.cluster.running import wait_for
+from tests.support import Store
+
+from cloche.distcc.hosts import OK, Hello, line_of
+from cloche.store import Store as Opened
+
+pytestmark = pytest.mark.real
+
+
+@dataclass(frozen=True)
+class Site:
+    """A server that listens at a socket, and the seed of its store."""
+
+    listen: Path
+    seed: str
+    said: Path
+
+    def greeted(self, line: bytes) -> tuple[socket.socket, bytes]:
+        """A connection that began with a line, and the answer."""
+        client = socket.socket(socket.AF_UNIX)
+        client.settimeout(60)
+        client.connect(str(self.listen))
+        client.sendall(line + b"\n")
+        return client, line_of(client, 4096)
+
+    def answer(self, request: bytes) -> bytes:
+        """What comes of a request."""
+        client, first = self.greeted(msgspec.json.encode(Hello((self.seed,))))
+        assert first == OK
+        with client:
+            client.sendall(request)
+            client.shutdown(socket.SHUT_WR)
+            return client.makefile("rb").read()
+
+    def run(self, *words: str, source: bytes = b"int one(void) { return 1; }\n") -> bytes:
+        """The answer to a request of distcc."""
+        argv = b"".join(b"ARGV%08x%s" % (len(word), word.encode()) for word in words)
+        head = b"DIST%08xARGC%08x" % (1, len(words))
+        return self.answer(head + argv + b"DOTI%08x%s" % (len(source), source))
+
+
+@pytest.fixture(scope="module")
+def site(root_seeded: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A server with the seeded store."""
+    room = tmp_path_factory.mktemp("serving")
+    with Opened.open(root_seeded.path) as store:
+        seed = store.pins("seed/")[0].trees[0]
+    made = Site(room / "socket", seed, room / "said")
+    words = ("--store", root_seeded.path, "distcc", "serve", "--listen", f"unix:{made.listen}")
+    with made.said.open("wb") as file:
+        process = subprocess.Popen(root_seeded.user.command(*words), stderr=file, cwd="/")
+    try:
+        wait_for(lambda: "compiling for builds" in made.said.read_text(), 60)
+        yield made
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 130
+    assert not made.listen.exists()
+
+
+def test_a_source_becomes_an_object(site: Site) -> None:
+    done = site.run("gcc", "-O2", "-c", "-o", "some/where.o", "/not/here/one.c")
+    assert done.startswith(b"DONE00000001STAT00000000SERR00000000SOUT00000000DOTO")
+    assert done[60:64] == b"\x7fELF"
+    failed = site.run("gcc", "-c", "one.c", "-o", "one.o", source=b"int one(void) { return x; }")
+    assert failed.startswith(b"DONE00000001STAT00000100SERR")
+    assert failed.endswith(b"SOUT00000000DOTO00000000")
+    assert b"undeclared" in failed
+    missing = site.run("never-cc", "-c", "one.c", "-o", "one.o")
+    assert missing.startswith(b"DONE00000001STAT00006e00")
+
+
+@pytest.mark.parametrize(
+    ("line", "answer"),
+    [
+        (msgspec.json.encode(Hello(("0" * 64,))), b"the store holds no layer"),
+        (b'{"layers": ["../../../etc"], "version": 1}', b"not a request"),
+        (b"GET / HTTP/1.1", b"not a request"),
+    ],
+)
+def test_another_compiler_or_another_protocol_is_refused(
+    site: Site, line: bytes, answer: bytes
+) -> None:
+    client, first = site.greeted(line)
+    with client:
+        assert answer in first
+        assert client.recv(1) == b""
+    assert f"refused: {first.decode().strip()}" in site.said.read_text()
+
+
+@pytest.mark.parametrize(
+    "request_", [b"", b"DIST00000003", b"DIST00000001ARGC00000002ARGV00000003gcc", b"\xff" * 99,
+                 b"DIST00000001ARGCffffffff", b"DIST00000001ARGC-0000001"],
+)  # fmt: skip
+def test_a_request_that_is_none_is_not_answered(site: Site, request_: bytes) -> None:
+    assert site.answer(request_) == b""
+
+
+def test_a_caller_sees_a_sandbox_alone(site: Site) -> None:
+    """Whatever program is asked for runs: without a network, and over a root that stays."""
+    program = "touch /usr/x && echo wrote; cat /proc/net/dev | grep -v lo:; ls /proc | grep ^[0-9]"
+    done = site.run("/bin/sh", "-c", program, "-o", "x.o", "x.c")
+    out = done.partition(b"SOUT")[2]
+    assert b"wrote" not in out
+    assert b": " not in out  # no interface
+    assert len([word for word in out.split() if word.isdigit()]) <= 5
