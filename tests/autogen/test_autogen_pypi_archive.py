@@ -114,6 +114,26 @@ def test_code_of_an_sdist_is_not_run(desk: Desk) -> None:
     assert "DISTUTILS_USE_PEP517=standalone" in desk.text("dev-python/hello/hello-1.ebuild")
 
 
+@pytest.mark.parametrize(
+    ("files", "runner"),
+    [
+        ({"tests/__init__.py": "", "tests/test_a.py": "import unittest"}, "unittest"),
+        ({"test_a.py": "import unittest"}, "unittest"),
+        ({"src/test_a.py": "import unittest"}, "pytest"),  # where unittest finds none
+        ({"tests/test_a.py": "", "conftest.py": ""}, "pytest"),
+        ({"a.py": ""}, None),
+    ],
+)
+def test_the_runner_is_one_that_finds_the_tests(
+    desk: Desk, files: dict[str, str], runner: str | None
+) -> None:
+    desk.index.release("hello", "1", files=files)
+    desk.run("hello")
+    text = desk.text("dev-python/hello/hello-1.ebuild")
+    assert ("distutils_enable_tests" in text) == (runner is not None)
+    assert f"distutils_enable_tests {runner}" in text or runner is None
+
+
 BACKENDS = {
     "flit_core.buildapi": "flit", "flit_scm:buildapi": "flit_scm", "hatchling.build": "hatchling",
     "jupyter_packaging.build_api": "jupyter", "maturin": "maturin", "mesonpy": "meson-python",

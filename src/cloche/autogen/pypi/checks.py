@@ -99,5 +99,15 @@ def _mentions_pytest(sdist: Sdist) -> bool:
 
 
 def _plain_runner(sdist: Sdist) -> str:
-    """Without a word of pytest: unittest, which looks for test*.py in packages."""
-    return "unittest" if any(re.search(r"(?:^|/)test[^/]*\.py$", n) for n in sdist.names) else ""
+    """Without a word of pytest: unittest, if it would find any test, which it only does in packages
+    from the top on; otherwise pytest, which runs such tests, too."""
+    found = [name for name in sdist.names if re.search(r"(?:^|/)test[^/]*\.py$", name)]
+    if any(_is_discovered(name, sdist.names) for name in found):
+        return "unittest"
+    return "pytest" if found else ""
+
+
+def _is_discovered(name: str, names: frozenset[str]) -> bool:
+    parts = name.split("/")[:-1]
+    above = ("/".join(parts[:number]) for number in range(1, len(parts) + 1))
+    return all(f"{each}/__init__.py" in names for each in above)

@@ -158,7 +158,11 @@ distutils-r1_src_test() {
 			done
 			python3.11 -m pytest -v -p no:cacheprovider "${args[@]}" || die "tests failed"
 			;;
-		unittest) python3.11 -m unittest discover -v || die "tests failed" ;;
+		unittest)
+			python3.11 -m unittest discover -v |& tee "${T}/tests.log"
+			(( PIPESTATUS[0] == 0 )) || die "tests failed"
+			! grep -q "^Ran 0 tests" "${T}/tests.log" || die "no tests were found"
+			;;
 	esac
 }
 
