@@ -68,10 +68,10 @@ RDEPEND="
 "
 DEPEND="${{RDEPEND}}"
 BDEPEND="
+	virtual/pkgconfig
 	man? (
 		app-text/scdoc
 	)
-	virtual/pkgconfig
 "
 
 # autogen: own variables
@@ -260,3 +260,28 @@ def test_a_download_that_breaks_off_goes_on_where_it_was(bench: Bench) -> None:
     bench.forge.faults[path] = "cut"
     assert bench.run().exit_code == 0
     assert [status for name, status, _ in bench.forge.asked if name == path] == [200, 206]
+
+
+@pytest.mark.parametrize(
+    ("spdx", "files", "named", "word"),
+    [
+        ("GPL-2.0", {}, "GPL-2", "later versions than GPL-2.0"),
+        ("NOASSERTION", {"LICENSE": "Apache License\nVersion 2.0, January 2004"}, "Apache-2.0", ""),
+        ("ISC", {"LICENSE": "Apache License\nVersion 2.0, January 2004"}, "ISC", ""),
+    ],
+)
+def test_the_licence_is_what_github_recognises_else_the_text(
+    bench: Bench, spdx: str, files: dict[str, str], named: str, word: str
+) -> None:
+    bench.forge.about["license"]["spdx_id"] = spdx
+    bench.forge.release("v1.2", {"configure": "", **files})
+    done = bench.run()
+    assert f'LICENSE="{named}"\n' in bench.text(EBUILD)
+    assert word in done.stderr
+
+
+def test_without_a_licence_it_is_asked_for(bench: Bench) -> None:
+    bench.forge.about["license"] = None
+    bench.forge.release("v1.2", {"configure": ""})
+    assert "--license" in (failed(bench).todo or "")
+    assert bench.run(NAME, "--license", "MIT").exit_code == 0

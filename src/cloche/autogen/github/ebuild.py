@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from cloche.autogen.dependencies import Atom
+from cloche.autogen.dependencies import Atom, Dependency
 from cloche.autogen.errors import RefusedError
 from cloche.autogen.github.answers import Project, is_plain
 from cloche.autogen.github.choice import Archive
@@ -59,10 +59,7 @@ def package(release: Release, policy: Policy, names: Names, trees: Trees) -> Pac
     sources = tuple(_sources(release, policy.pn, reference))
     mine = any("${MY_PV}" in line for line in sources)
     uses = any(n.kind == "pkg-config" and names.find(n.kind, n.name) != () for n in recipe.needs)
-    programs = [
-        *found.programs,
-        *([Atom("virtual/pkgconfig")] if recipe.pkgconfig and uses else []),
-    ]
+    asked = (Atom("virtual/pkgconfig"),) if recipe.pkgconfig and uses else ()
     ebuild = Ebuild(
         policy.category,
         policy.pn,
@@ -78,7 +75,7 @@ def package(release: Release, policy: Policy, names: Names, trees: Trees) -> Pac
         restrict="!test? ( test )" if "test" in iuse else "",
         rdepend=found.libraries,
         depend=found.libraries,
-        bdepend=tuple(programs),
+        bdepend=tuple(sorted((*found.programs, *asked), key=_place)),
         after=recipe.after,
     )
     on_github = urlsplit(project.page).hostname == _HOST
@@ -90,6 +87,11 @@ def package(release: Release, policy: Policy, names: Names, trees: Trees) -> Pac
         policy.maintainers,
         (*notes, *_notes(release), *recipe.notes, *found.notes),
     )
+
+
+def _place(wanted: Dependency) -> tuple[bool, str]:
+    """The order of dependencies: what is always needed comes first."""
+    return not isinstance(wanted, Atom), wanted.cp if isinstance(wanted, Atom) else ""
 
 
 def _licence(release: Release, policy: Policy, trees: Trees) -> tuple[str, tuple[str, ...]]:
@@ -104,7 +106,7 @@ def _licence(release: Release, policy: Policy, trees: Trees) -> tuple[str, tuple
             if _UNCLEAR.fullmatch(spdx):
                 only = licence(f"{spdx}-only", trees.licences, where)
                 return only, (
-                    f"LICENSE: nothing says whether versions later than {spdx} may be used",
+                    f"LICENSE: whether later versions than {spdx} may be used is not stated",
                 )
             return licence(spdx, trees.licences, where), notes
         except RefusedError:
