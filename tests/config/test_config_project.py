@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cloche.config.errors import (
-    ConfigError,
-)
+from cloche.config.errors import ConfigError, Origin, unknown_key, unknown_name
 from cloche.config.project import load_project
 from cloche.errors import Exit
 
@@ -63,6 +61,19 @@ def project(tmp_path: Path) -> Path:
     (root / "sets/tools").write_text("# tools\napp-text/tree\n@more # and\n\n")
     (root / "sets/more").write_text("dev-lang/lua:5.4\n@tools\n@system\n")
     return root
+
+
+def test_machines_are_in_the_order_of_their_names(project: Path) -> None:
+    (project / "machines/box-trial.toml").write_text(MACHINE)
+    assert load_project(project).machines == ("box", "box-trial")
+
+
+def test_a_list_that_is_cut_says_so_and_that_of_keys_is_whole() -> None:
+    known = [f"n{number}" for number in range(10, 35)]
+    place = Origin(Path("x.toml"), 1)
+    cut = str(unknown_name(place, "seed", "zz", known))
+    assert cut.endswith("there is: " + ", ".join(known[:20]) + ", … (25 in all)")
+    assert str(unknown_key(place, "zz", known)).endswith("there is: " + ", ".join(known))
 
 
 def test_a_project_is_found_from_a_directory_inside_it(project: Path) -> None:

@@ -159,6 +159,9 @@ def test_a_machine_has_one_init_system(tmp_path: Path, services: str, packages: 
     asked = [Asked(atom, found.origin("services")) for atom in packages]
     with pytest.raises(ConfigError, match="is for sys-apps/openrc here, and for sys-apps/systemd"):
         check_init(found, asked)
+    said = table('[services]\non = ["a|boot"]\npresets = ["disable *"]', tmp_path)
+    with pytest.raises(ConfigError, match=r"toml:3: .* in .*toml:4;"):
+        check_init(said, [])
     check_init(table('[services]\non = ["a"]', tmp_path), asked[:1])
 
 

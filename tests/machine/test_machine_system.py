@@ -237,7 +237,7 @@ def test_secrets_are_in_the_tarball_and_nowhere_else(
         ('shell = "/bin/dash"', 'shell = "/bin/zsh"', "machine brings the shell /bin/zsh; did you"),
         ('groups = ["web"]', 'groups = ["wheel"]', "the root has no group wheel"),
         ('"daemon:web"', '"nobody:web"', "the root has no user nobody"),
-        ("uid = 77", "uid = 0", "the ID 0 is root's in /etc/passwd"),
+        ("uid = 77", "uid = 0", "the uid 0 is root's"),
         ("gid = 400", "gid = 250", "the ID 250 is portage's in /etc/group"),
         ('"Europe/Berlin"', '"Europe/Bonn"', "no package of the machine brings the time zone"),
         ('"/etc/app.conf" =', '"/etc/none" =', "nothing is at /etc/none"),

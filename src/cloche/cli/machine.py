@@ -331,6 +331,9 @@ def _held(store: Store, project: Project, name: str) -> Holding:
 
 def _split(name: str) -> tuple[str, int | None]:
     found = _BUILD.fullmatch(name)
+    if name.endswith("@"):
+        todo = f"write “{name}3”, or “{name[:-1]}” for the last build"
+        raise ClocheError(f"“{name}”: the number of the build is missing", todo=todo)
     return (found[1], int(found[2])) if found else (name, None)
 
 
@@ -367,4 +370,8 @@ def new(options: Options, name: str, like: str) -> None:
     """Begin the machine NAME with a copy of another one's file."""
     project = load_project(options.directory)
     click.echo(new_machine(project, name, like).relative_to(project.root))
+    for step in project.machine(name).finish:
+        if step.kind == "hostname":
+            where = step.origin
+            say(f"{where.file.name}:{where.line}: the hostname is “{step.words[0]}”, as in {like}")
     say(f"edit it, then `cloche plan {name}`")

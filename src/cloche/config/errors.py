@@ -38,11 +38,12 @@ def nearest(word: str, choices: Iterable[str]) -> str | None:
     return found[0] if found else None
 
 
-def _offer(word: str, choices: Iterable[str]) -> str | None:
-    """Suggest a similar word, and list all choices."""
+def _offer(word: str, choices: Iterable[str], limit: int = 20) -> str | None:
+    """Suggest a similar word, and list the choices, "…" for those beyond ``limit``."""
     known = sorted(choices)
     close = nearest(word, known)
-    there_is = f"there is: {', '.join(known[:20])}" if known else None
+    more = f", … ({len(known)} in all)" if len(known) > limit else ""
+    there_is = f"there is: {', '.join(known[:limit])}{more}" if known else None
     return f"did you mean “{close}”? {there_is}" if close else there_is
 
 
@@ -59,7 +60,9 @@ def meant(word: str, choices: Iterable[str], add: str = "add the package that br
 
 def unknown_key(origin: Origin, key: str, choices: Iterable[str]) -> ConfigError:
     """An unknown key."""
-    return ConfigError(origin, f"unknown key “{key}”", _offer(key.rpartition(".")[2], choices))
+    known = tuple(choices)
+    todo = _offer(key.rpartition(".")[2], known, limit=len(known))
+    return ConfigError(origin, f"unknown key “{key}”", todo)
 
 
 def missing_key(origin: Origin, key: str, example: str) -> ConfigError:

@@ -197,7 +197,7 @@ class Project:
 def machines_of(root: Path) -> tuple[str, ...]:
     """The names of the machines of the project in ``root``, sorted."""
     found = names(root / "machines")
-    return tuple(name.removesuffix(".toml") for name in found if name.endswith(".toml"))
+    return tuple(sorted(name.removesuffix(".toml") for name in found if name.endswith(".toml")))
 
 
 def load_project(start: Path) -> Project:

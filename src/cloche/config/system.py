@@ -59,10 +59,12 @@ def check_init(table: Table, atoms: Iterable[Asked]) -> None:
         name: each.origin for each in atoms if (name := name_of(each.atom)) in (OPENRC, SYSTEMD)
     }
     services = table.table("services")
-    if any("|" in text for key in ("on", "off") for text, _ in services.strings(key)):
-        asked.setdefault(OPENRC, services.origin())
-    if any(services.strings(key) for key in ("mask", "presets")):
-        asked.setdefault(SYSTEMD, services.origin())
+    for text, origin in (item for key in ("on", "off") for item in services.strings(key)):
+        if "|" in text:
+            asked.setdefault(OPENRC, origin)
+    for key in ("mask", "presets"):
+        if services.strings(key):
+            asked.setdefault(SYSTEMD, services.origin(key))
     if len(asked) > 1:
         what = f"the machine is for {OPENRC} here, and for {SYSTEMD} in {asked[SYSTEMD]}"
         raise ConfigError(asked[OPENRC], what, "a machine has one init system")
