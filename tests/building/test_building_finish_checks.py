@@ -190,3 +190,19 @@ def test_a_root_without_localedef_has_no_locales_unless_it_is_one_of_musl(tmp_pa
     root = root_of([tmp_path / "musl"])
     check_finish([wanted], root)
     assert not list(commands(wanted, root))
+
+
+def test_a_package_to_remove_is_one_of_the_machines(tmp_path: Path) -> None:
+    write_files(tmp_path / "root", {"var/db/pkg/app-text/tree-2.1-r1/CATEGORY": "app-text\n"})
+    root = root_of([tmp_path / "root"])
+
+    def removing(atom: str) -> FinishStep:
+        return replace(step("unmerge", atom), strict=True)
+
+    check_finish([removing("app-text/tree"), removing("app-misc/plain")], root, [PLAIN])
+    for atom, meant in (("app-text/tre", "app-text/tree"), ("app-misc/plan", "app-misc/plain")):
+        with pytest.raises(ConfigError) as raised:
+            check_finish([removing(atom)], root, [PLAIN])
+        assert f"web.toml:7: the machine has no package {atom} to remove" in str(raised.value)
+        assert f"did you mean “{meant}”?" in str(raised.value)
+    check_finish([step("unmerge", "app-text/tre")], root)  # catalyst's unmerge only warns

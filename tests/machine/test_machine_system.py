@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 import shutil
@@ -27,7 +28,7 @@ hostname = "web1"
 timezone = "Europe/Berlin"
 files = ["web"]
 hooks = ["hook.sh"]
-remove = ["/usr/share/zoneinfo/UTC", "app-misc/greet"]
+remove = ["/usr/share/zoneinfo/UTC", "/usr/share/dox/*", "app-misc/greet"]
 [groups.www]
 [groups.web]
 gid = 400
@@ -165,6 +166,7 @@ def test_users_names_and_permissions_are_as_the_file_says(
 ) -> None:
     name = machine(place, secret)
     told = store.cloche("build", name, cwd=place, check=True)
+    assert "nothing of the root matches /usr/share/dox/*\n" in told.stderr
     assert "the tarball is without secrets (password of larry, /etc/ssh/host_key)" in told.stderr
     with opened(place / "out/system/stage4.tar.zst") as archive:
         members = {member.name.removeprefix("./"): member for member in archive}
@@ -198,6 +200,14 @@ def test_users_names_and_permissions_are_as_the_file_says(
         assert not {"usr/share/zoneinfo/UTC", "usr/bin/greet", "etc/ssh"} & members.keys()
     again = store.cloche("build", "system", cwd=place, check=True)
     assert "pack: reused" in again.stderr
+    shown = store.cloche("machine", "show", "system", cwd=place, check=True).stdout
+    assert re.search(r"^build +\d+, 1 package$", shown, re.MULTILINE)
+    assert "app-misc/greet" not in shown.partition("build ")[2]
+    listed = store.cloche("machine", "list", "--json", cwd=place, check=True).stdout
+    states = {each["name"]: (each["packages"], each["state"]) for each in json.loads(listed)}
+    assert states["system"] == (1, "current")
+    owner = store.cloche("query", "belongs", "/usr/bin/greet", "-m", "system", cwd=place)
+    assert "app-misc/greet" not in owner.stdout
 
 
 def test_secrets_are_in_the_tarball_and_nowhere_else(

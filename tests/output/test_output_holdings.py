@@ -17,7 +17,7 @@ from cloche.output.holdings import (
     holding,
     system_differences,
 )
-from cloche.output.system import add_system
+from cloche.output.system import UNMERGED, add_system
 from cloche.plan.depgraph import Depgraph, encode_depgraph
 from cloche.records.builds import Events, keep, recorded
 from cloche.records.events import Bus, Delivered, Done, Finished, Planned, encode_event
@@ -34,6 +34,7 @@ def built(
     partial: bool,
     finish: Sequence[Layer] = (),
     layer: str | None = None,
+    system: str | None = None,
 ) -> None:
     """Record a build of two packages, or of one of them alone."""
     (place / "graph").write_bytes(encode_depgraph(Depgraph((LIB, APP))))
@@ -44,7 +45,8 @@ def built(
         *(Done(package=id, how="built", layer=layer) for id in wanted),
         Finished(built=len(wanted), reused=0, failed=0, skipped=0, seconds=1.0),
     ]
-    system = add_system(store, {"hooks": {"h.sh": str(len(finish))}}) if finish else None
+    if finish:
+        system = add_system(store, {"hooks": {"h.sh": str(len(finish))}})
     ids = tuple(layer.id for layer in finish)
     end = Delivered(packages="p", stage4=None, logs="l", system=system, finish=ids)
     ended = [] if partial else [end]
@@ -116,3 +118,14 @@ def test_a_build_is_compared_with_the_last_different_one(tmp_path: Path) -> None
             return differing_before(store, "place", new).run.number
 
         assert [before(number) for number in (2, 3, 4, 5)] == [1, 2, 2, 2]
+
+
+def test_what_the_finish_unmerged_is_not_held(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "store") as store:
+        for atom, kept in ((LIB.cp, {APP.cp}), (f"={APP.cpv}", {LIB.cp}), ("=a/none-7", None)):
+            system = add_system(store, {"removed": {atom: UNMERGED, "/usr/share/doc": ""}})
+            built(store, tmp_path, partial=False, system=system)
+            held = holding(store, "place", "m")
+            assert set(held.packages) == (kept or {LIB.cp, APP.cp})
+            removed = {each.cp for each in held.removed}
+            assert removed == {LIB.cp, APP.cp} - set(held.packages)

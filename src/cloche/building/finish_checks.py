@@ -7,6 +7,7 @@ from a hook, after which nothing is judged. Before the finish itself, all packag
 
 from __future__ import annotations
 
+import re
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,11 +18,14 @@ from cloche.building.finish_commands import commands
 from cloche.building.finish_root import FinishRoot, root_of
 from cloche.building.forecast import Forecast
 from cloche.building.packages import Builder
+from cloche.config.atoms import name_of
 from cloche.config.errors import ConfigError, Origin, meant
 from cloche.config.finish_steps import FinishStep
 from cloche.layers import Layer
 from cloche.plan.depgraph import Package
 
+_VERSION = re.compile(r"-\d[^-]*(-r\d+)?$")  # of a directory of the VDB (PMS 3.2)
+VDB = "var/db/pkg"
 ZONES = "usr/share/zoneinfo"
 #: Categories whose packages bring one user or group each, and no programs.
 ACCOUNTS = {"acct-user": "user", "acct-group": "group"}
@@ -31,7 +35,7 @@ HOOKS = frozenset({"setup", "preinst", "postinst"})
 
 @dataclass(frozen=True, slots=True)
 class Want:
-    """What a step needs: a ``user``, a ``group``, or a ``file`` that is called ``name``.
+    """What a step needs: a ``user``, ``group``, ``package`` or ``file`` that is called ``name``.
 
     ``what`` says that it is missing.
     """
@@ -53,7 +57,7 @@ def check_finish(
     for step in steps:
         for want in wants(step):
             if not _has(root, want) and not any(may_bring(p, want, root) for p in unbuilt):
-                raise ConfigError(want.origin, want.what, _meant(root, want))
+                raise ConfigError(want.origin, want.what, _meant(root, want, unbuilt))
         if step.kind == "hook":
             return
         if step.kind == "files" and step.path is not None:
@@ -100,6 +104,9 @@ def wants(step: FinishStep) -> Iterator[Want]:
                 if colon:
                     yield _account("user", user, step)
                     yield _account("group", group, step)
+        case "unmerge", (atom, *_) if step.strict and (known := name_of(atom)):
+            what = f"the machine has no package {known} to remove"
+            yield Want("package", known, step.origin, what)
         case "ssh_keys", (name, *_):
             yield _account("user", name, step)
         case "timezone", (zone,):
@@ -116,6 +123,8 @@ def may_bring(package: Package, want: Want, root: FinishRoot) -> bool:
 
     Users and groups come from hooks, or with the first /etc/passwd of a root.
     """
+    if want.kind == "package":
+        return package.cp == want.name
     if package.category in ACCOUNTS:
         return (ACCOUNTS[package.category], package.pn) == (want.kind, want.name)
     if not _brings_files(package):
@@ -145,11 +154,22 @@ def _file(path: str, what: str, step: FinishStep) -> Want:
 def _has(root: FinishRoot, want: Want) -> bool:
     if want.kind == "file":
         return root.has(want.name)
+    if want.kind == "package":
+        return want.name in _installed(root, want.name.partition("/")[0])
     return want.name in (root.users if want.kind == "user" else root.groups)
 
 
-def _meant(root: FinishRoot, want: Want) -> str:
+def _installed(root: FinishRoot, category: str) -> list[str]:
+    """The packages of a category that a root has, without their versions."""
+    return [f"{category}/{_VERSION.sub('', pf)}" for pf in root.names(f"{VDB}/{category}")]
+
+
+def _meant(root: FinishRoot, want: Want, unbuilt: Sequence[Package]) -> str:
     """Advice, with a similar name of the root."""
+    if want.kind == "package":
+        known = [name for each in root.names(VDB) for name in _installed(root, each)]
+        known += [package.cp for package in unbuilt]
+        return meant(want.name, known, "correct the name, or remove the line")
     if want.kind != "file":
         table = f"add [{want.kind}s.{want.name}], or the package that brings it"
         return meant(want.name, root.users if want.kind == "user" else root.groups, table)

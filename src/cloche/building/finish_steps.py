@@ -29,7 +29,8 @@ from cloche.errors import Exit
 from cloche.layers import PORTAGE_RULES, Layer, capture, commit
 from cloche.plan.keys import layer_parts
 from cloche.portage.etc import REPOS
-from cloche.records.logs import new_log
+from cloche.records.events import Note
+from cloche.records.logs import log_lines, new_log
 from cloche.roots import unions
 from cloche.sandbox.base import Bind, Command, Sandbox
 from cloche.sandbox.errors import ProgramError
@@ -46,6 +47,8 @@ BY_GUEST = frozenset(
 SCRIPTS = ("finish_steps.py", "accounts.py", "identity.py")
 FORMAT = "2"  # raise it when steps are done in another way
 SIGNALLED = 128
+#: What the guest writes before a path or an atom that matches nothing.
+NOTHING = "nothing there: "
 #: What programs say where there is no network.
 NETWORK = re.compile(
     r"could not resolve|name resolution|network is unreachable|unable to resolve"
@@ -202,9 +205,20 @@ def _by_guest(context: BuildContext, part: _Part, layers: Sequence[Layer]) -> Ou
                 raise ConfigError(wrong.origin, text)
             where = str(wrong.origin) if wrong else part.where
             raise stage_failed(context, "finish", f"{where}: {text}", log)
+        _tell_without_effect(context, part, log)
         below = [layer.path for layer in own] or [Path(each) for each in wanted.sandbox.lowers]
         top = workspace / "root/top" / context.root.lstrip("/")
         return _captured(context, top, below, workspace / "layer", log)
+
+
+def _tell_without_effect(context: BuildContext, part: _Part, log: Path) -> None:
+    """Warn of words that matched nothing in the root, as the guest wrote into its log."""
+    said = set(log_lines(log))
+    for step in part.steps:
+        missed = [word for word in step.words if f"{NOTHING}{word}\n" in said]
+        if missed:
+            text = f"{step.origin}: nothing of the root matches {', '.join(missed)}"
+            context.bus(Note(text=text, level="warning"))
 
 
 def _in_root(context: BuildContext, part: _Part, layers: Sequence[Layer]) -> Outcome:

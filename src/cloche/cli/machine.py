@@ -141,7 +141,7 @@ def _state(session: Session, name: str, held: Holding) -> tuple[str, str]:
     members = [by_id[id] for id in seen.builder.plan.members]
     planned, there = (
         {(each.cp, each.slot, each.version) for each in packages}
-        for packages in (members, held.packages.values())
+        for packages in (members, (*held.packages.values(), *held.removed))
     )
     same = planned == there
     reused = all(each.fate == "reuse" for each in seen.fates.values())

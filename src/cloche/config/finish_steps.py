@@ -32,7 +32,8 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 class FinishStep:
     """One step: the ``words`` of a list, the ``path`` of a directory, or the ``script`` of a hook.
 
-    ``environment`` are a hook's variables, ``inputs`` a directory that it sees.
+    ``environment`` are a hook's variables, ``inputs`` a directory that it sees. ``strict``: a
+    package to unmerge that is not there is an error.
     """
 
     kind: str
@@ -42,6 +43,7 @@ class FinishStep:
     script: bytes = b""
     environment: Mapping[str, str] = field(default_factory=dict)
     inputs: Path | None = None
+    strict: bool = False
 
     @property
     def directory(self) -> Path | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from cloche.config import accounts
@@ -151,4 +152,4 @@ def _removals(table: Table, root: Path) -> Iterator[FinishStep]:
         ("remove", [item for item in items if item[0].startswith("/")]),
     ):
         for item in found:
-            yield step_of(kind, item, root)
+            yield replace(step_of(kind, item, root), strict=kind == "unmerge")

@@ -183,7 +183,7 @@ def unmerge(atoms: list[str]) -> None:
     options = ("--unmerge", "--quiet", "--color=n", "--ignore-default-opts")
     for atom in atoms:
         if not _installed(atom):
-            print(f"not installed: {atom}", flush=True)
+            print(f"nothing there: {atom}", flush=True)
             continue
         done = subprocess.run([program, *options, atom], check=False)
         if done.returncode:

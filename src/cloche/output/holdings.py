@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from cloche.config.atoms import name_of
 from cloche.errors import ClocheError
 from cloche.layers import Comparison, Merged, compare, compare_layers
 from cloche.output.recall import decoded
-from cloche.output.system import System, SystemChange, changes, stored_system
+from cloche.output.system import UNMERGED, System, SystemChange, changes, stored_system
 from cloche.plan.depgraph import Package
 from cloche.plan.visible import machine_members
 from cloche.records.builds import Record, not_built, recorded_events, records
@@ -50,7 +51,7 @@ class Holding:
     """One finished build of a machine: its packages by their names, in merge order.
 
     ``system`` is what it is besides them, None for a record of an older version; ``finish`` are the
-    layers that its finish made, the bottom first.
+    layers that its finish made, the bottom first. ``removed`` are packages that it unmerged.
     """
 
     machine: str
@@ -58,6 +59,7 @@ class Holding:
     packages: Mapping[str, Held]
     system: System | None = None
     finish: tuple[str, ...] = ()
+    removed: tuple[Held, ...] = ()
 
     @property
     def size(self) -> int:
@@ -104,15 +106,26 @@ def holding(store: Store, place: str, machine: str, number: int | None = None) -
     for record, run in reversed(found):
         if number in (None, record.number):
             events = recorded_events(store, record)
-            packages = {each.name: each for each in _held(store, events)}
             system = stored_system(store, record.system)
+            members = tuple(_held(store, events))
+            removed = tuple(each for each in members if _is_removed(each, system or {}))
+            packages = {each.name: each for each in members if each not in removed}
             finish = next((e.finish for e in reversed(events) if isinstance(e, Delivered)), ())
-            return Holding(machine, run, packages, system, finish)
+            return Holding(machine, run, packages, system, finish, removed)
     there = ", ".join(str(record.number) for record, _ in found)
     raise ClocheError(
         f"no finished build {number} is recorded",
         where=f"machine {machine}",
         todo=f"there is: {there}",
+    )
+
+
+def _is_removed(held: Held, system: System) -> bool:
+    """Whether the finish of the machine unmerged a package, as it is recorded."""
+    atoms = [name for name, how in system.get("removed", {}).items() if how == UNMERGED]
+    return any(
+        name_of(atom) == held.cp and (not atom.startswith("=") or atom.endswith(held.version))
+        for atom in atoms
     )
 
 

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from cloche.composing.footprint import contents, footprint
 from cloche.composing.places import Places, look_into
-from cloche.layers import Layer, stored_layer
+from cloche.layers import Layer, Merged, stored_layer
 from cloche.output.recall import decoded
 from cloche.plan.depgraph import Depgraph, Package
 from cloche.plan.names import is_pattern, matching
@@ -65,11 +66,24 @@ def _inventory(store: Store, pin: Pin) -> Inventory | None:
     if not graph.packages:
         return None
     members = set(machine_members(graph))
-    packages = tuple(package for package in graph.packages if package.id in members)
     base, above = ([stored_layer(store, id) for id in pin.data[key]] for key in ("base", "layers"))
     own = {layer.label: layer for layer in above if layer.kind == "package"}
+    finish = [layer.path for layer in above if layer.kind == "finish"]
+    packages = tuple(
+        package
+        for package in graph.packages
+        if package.id in members and not _is_removed(package, own, finish)
+    )
     place = names.place_of(pin.name)
     return Inventory(place, str(pin.data["machine"]), graph, packages, (*base, *above), own)
+
+
+def _is_removed(package: Package, own: Mapping[str, Layer], finish: Sequence[Path]) -> bool:
+    """Whether the layers of a finish took a package out of the root."""
+    if not finish or package.cpv not in own:
+        return False
+    merged = Merged((own[package.cpv].path, *finish))
+    return merged.lookup(os.fsencode(f"var/db/pkg/{package.cpv}")) is None
 
 
 def chosen(held: Inventory, atom: str | None) -> tuple[Package, ...]:

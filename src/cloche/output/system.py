@@ -30,6 +30,7 @@ from cloche.store import Store
 System = Mapping[str, Mapping[str, str]]
 """By section ("users", "services", …) what there is, by its name: a value, or ""."""
 
+UNMERGED = "unmerged"  # in the section "removed"
 SHORT = 12  # characters of a digest
 
 
@@ -202,7 +203,7 @@ _WORDS: Mapping[str, tuple[str, Callable[[str], tuple[str, str]]]] = {
     "services_mask": ("services", _named("mask")),
     "presets": ("presets", _named("")),
     "remove": ("removed", _named("")),
-    "unmerge": ("removed", _named("unmerged")),
+    "unmerge": ("removed", _named(UNMERGED)),
     "empty": ("removed", _named("what is in it")),
 }
 
