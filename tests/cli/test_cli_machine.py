@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests import values
 from tests.cli.conftest import Run
 from tests.values import project
 
+from cloche.config.project import load_project
+from cloche.records.builds import Events, keep
+from cloche.records.events import Done, Finished, encode_event
 from cloche.store import Store
+
+FAILED = (
+    Done(package="a/b-1::r", how="failed"),
+    Finished(built=0, reused=0, failed=1, skipped=0, seconds=1.0),
+)
 
 
 def test_a_build_without_its_number_is_named(tmp_path: Path, run_cloche: Run) -> None:
@@ -30,3 +39,33 @@ def test_what_a_copy_has_of_the_other_machine_is_told(tmp_path: Path, run_cloche
     status, out, said = run_cloche("-C", place, "machine", "new", "second", "--like", "first")
     assert (status, out) == (0, "machines/second.toml\n")
     assert "second.toml:1: the hostname is “first”, as in first\n" in said
+
+
+def test_what_a_machine_is_besides_its_packages_is_shown(tmp_path: Path, run_cloche: Run) -> None:
+    place = project(tmp_path / "p").root
+    file = place / "machines/first.toml"
+    (place / "web/etc").mkdir(parents=True)
+    (place / "web/etc/motd").write_text("hello")
+    text = file.read_text()
+    said = 'hostname = "web1"\nfiles = ["web"]\n'
+    more = '\n[users.larry]\ngroups = ["wheel"]\n[services]\non = ["sshd"]\n'
+    file.write_text(f"{said}{text}{more}")
+    with Store.open(tmp_path / "store") as store:
+        graph = values.blob(store, "{}", "graph")
+        (tmp_path / "events").write_bytes(b"".join(encode_event(e) + b"\n" for e in FAILED))
+        where = load_project(place).place
+        keep(store, where, "first", Events(tmp_path / "events", graph), count=9)
+    status, out, _ = run_cloche(
+        "--store", tmp_path / "store", "-C", place, "machine", "show", "first"
+    )
+    assert status == 0
+    lines = out.splitlines()
+    for line in (
+        "files     1 file",
+        "users     larry  groups wheel",
+        "system    hostname  web1",
+        "services  sshd  on",
+        "last      build 1 failed, see `cloche report first`",
+        "build     not built yet",
+    ):
+        assert line in lines

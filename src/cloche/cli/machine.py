@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -25,6 +25,7 @@ from cloche.output.holdings import (
     Holding,
     differences,
     differing_before,
+    ended_badly,
     files_of,
     finish_files,
     finished_builds,
@@ -32,7 +33,7 @@ from cloche.output.holdings import (
     system_differences,
 )
 from cloche.output.remembered import finished_machine
-from cloche.output.system import SystemChange
+from cloche.output.system import System, SystemChange, system_of
 from cloche.session.building import Preview
 from cloche.session.choices import Choices
 from cloche.session.session import Session
@@ -61,8 +62,8 @@ def machine() -> None:
 class Summary:
     """A machine in one line. ``built`` is in seconds since the epoch, ``size`` in bytes.
 
-    ``state`` is "current" if a build would change nothing, "behind", "not built", or "unknown" with
-    the reason in ``why``.
+    ``state`` is "current" if a build would change nothing, "behind", "not built", "failed" if that
+    is how the last build ended, or "unknown" with the reason in ``why``.
     """
 
     name: str
@@ -114,12 +115,14 @@ def _summary(session: Session, name: str) -> Summary:
         return Summary(name, "-", "-", "-", "unknown", why=one_line(str(error)))
     profile = f"{declared.profile.repo}:{declared.profile.path}"
     root = "own" if declared.own_root else "seed"
-    summary = Summary(name, declared.seed, profile, root, "not built")
+    last = ended_badly(session.store, session.project.place, name)
+    state = "failed" if last and last.result == "failed" else "not built"
+    summary = Summary(name, declared.seed, profile, root, state)
     try:
         held = holding(session.store, session.project.place, name)
     except ClocheError:
         return summary
-    state, why = _state(session, name, held)
+    state, why = ("failed", "") if state == "failed" else _state(session, name, held)
     return replace(
         summary,
         state=state,
@@ -199,18 +202,19 @@ def show(options: Options, name: str, as_json: bool) -> None:
         declared = _declared(project, name)
         there = number is not None or finished_builds(store, project.place, asked)
         held = _held(store, project, name) if there else None
+        last = ended_badly(store, project.place, asked) if number is None else None
     if as_json:
         packages = [asdict(each) for each in held.packages.values()] if held else []
         run = asdict(held.run) if held else None
-        data = {**declared, "build": run, "packages": packages}
+        unfinished = asdict(last) if last else None
+        data = {**declared, "build": run, "last": unfinished, "packages": packages}
         click.echo(json.dumps(data, indent=2))
         return
-    for key, value in declared.items():
-        if key == "secrets":
-            for each in value:
-                click.echo(f"{'secret':<10}{each['what']} from {each['source']}")
-        elif value:
-            click.echo(f"{key:<10}{value if isinstance(value, str) else ' '.join(value)}")
+    for line in _told_of(declared):
+        click.echo(one_line(line))
+    if last is not None:
+        ended = "failed" if last.result == "failed" else "did not come to its end"
+        click.echo(f"{'last':<10}build {last.number} {ended}, see `cloche report {asked}`")
     if held is None:
         click.echo(f"{'build':<10}not built yet")
         return
@@ -219,6 +223,30 @@ def show(options: Options, name: str, as_json: bool) -> None:
         use = f'  USE="{" ".join(each.use)}"' if each.use else ""
         how_large = "-" if each.size is None else size(each.size)
         click.echo(f"  {how_large:>10}  {each.name}-{each.version}::{each.repo}{use}")
+
+
+def _told_of(declared: Mapping[str, Any]) -> Iterator[str]:
+    """Lines about what a machine's file says."""
+    for key, value in declared.items():
+        if key == "secrets":
+            for each in value:
+                yield f"{'secret':<10}{each['what']} from {each['source']}"
+        elif key == "system":
+            yield from _told_of_system(value)
+        elif value and key != "finish":
+            yield f"{key:<10}{value if isinstance(value, str) else ' '.join(value)}"
+
+
+def _told_of_system(system: System) -> Iterator[str]:
+    """Lines about sections; of what there may be hundreds of, the number alone."""
+    for section, values in system.items():
+        options = [name for name in values if name.startswith("CONFIG_")]
+        many = options if section == "kernel" else [*values] if section == "files" else []
+        for name in (each for each in values if each not in many):
+            yield f"{section:<10}{name}{f'  {values[name]}' if values[name] else ''}"
+        if many:
+            kind = "option" if section == "kernel" else "file"
+            yield f"{section:<10}{count(len(many), kind)}"
 
 
 def _declared(project: Project, name: str) -> dict[str, Any]:
@@ -234,6 +262,11 @@ def _declared(project: Project, name: str) -> dict[str, Any]:
         "portage": [each.name for each in found.fragments],
         "targets": list(found.targets),
         "finish": list(dict.fromkeys(step.kind for step in found.finish)),
+        "system": {
+            section: values
+            for section, values in system_of(found).items()
+            if section not in ("machine", "secrets")
+        },
         "secrets": [{"what": each.title, "source": each.source} for each in found.secrets],
     }
 

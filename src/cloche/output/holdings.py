@@ -98,6 +98,15 @@ def finished_builds(
     return tuple((record, run) for record, run in found if run.result == "done" and not run.partial)
 
 
+def ended_badly(store: Store, place: str, machine: str) -> MachineRun | None:
+    """The newest recorded build of a machine, or of a part of it, if it was not finished."""
+    found = records(store, place, machine)
+    if not found:
+        return None
+    run = machine_run(found[-1].number, recorded_events(store, found[-1]))
+    return None if run.result == "done" else run
+
+
 def holding(store: Store, place: str, machine: str, number: int | None = None) -> Holding:
     """What a build of a machine held: the newest, or that with a number. Raises ClocheError."""
     found = finished_builds(store, place, machine)

@@ -60,8 +60,11 @@ def changes(before: System, after: System) -> tuple[SystemChange, ...]:
     return tuple(found)
 
 
-def system_of(machine: Machine, inputs: Inputs) -> System:
-    """What a machine is besides its packages. Reads the directories that it copies."""
+def system_of(machine: Machine, inputs: Inputs | None = None) -> System:
+    """What a machine is besides its packages. Reads the directories that it copies.
+
+    ``inputs`` tell its seed's id.
+    """
     sections: dict[str, dict[str, str]] = {}
 
     def put(section: str, name: str, value: str) -> None:
@@ -87,8 +90,8 @@ def system_of(machine: Machine, inputs: Inputs) -> System:
 _MORE = ("services", "users")
 
 
-def _machine(machine: Machine, inputs: Inputs) -> Iterator[tuple[str, str]]:
-    seed = f" {inputs.base[0].id[:SHORT]}" if inputs.base else ""
+def _machine(machine: Machine, inputs: Inputs | None) -> Iterator[tuple[str, str]]:
+    seed = f" {inputs.base[0].id[:SHORT]}" if inputs and inputs.base else ""
     yield "seed", f"{machine.seed}{seed}"
     yield "root", "own" if machine.own_root else "seed"
     yield "profile", f"{machine.profile.repo}:{machine.profile.path}"
