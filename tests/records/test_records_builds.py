@@ -29,6 +29,7 @@ from cloche.records.events import (
 )
 from cloche.records.history import MachineRun, machine_run
 from cloche.store import Store, gc
+from cloche.tasks.errors import StoppedError
 
 REUSED = (Done(package="a/b-1::r", how="reused", time=7.0),)
 BUILT = (
@@ -96,6 +97,17 @@ def test_single_packages_are_done_without_a_delivery() -> None:
     assert result("failed", partial=True) == "failed"
     assert result("built") == "failed"  # what came after the packages did not end well
     assert result("built", Delivered(packages="p", stage4=None, logs="l")) == "done"
+
+
+def test_an_interrupted_build_did_not_fail() -> None:
+    reason = StoppedError("a/b-1::r", "build").what
+    stopped = Done(package="a/b-1::r", how="failed", reason=reason)
+    failed = Done(package="a/c-1::r", how="failed", reason="build failed: make ended with 2")
+    ended = Finished(built=0, reused=0, failed=1, skipped=3, seconds=1.0)
+    planned = Planned(machine="m", packages=("a/b-1::r",))
+    run = machine_run(1, (planned, failed, stopped, ended))
+    assert (run.result, run.failed) == ("unfinished", 1)
+    assert machine_run(1, (planned, failed, ended)).result == "failed"
 
 
 def test_layers_of_the_newest_builds_stay(tmp_path: Path) -> None:

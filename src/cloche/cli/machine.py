@@ -90,7 +90,7 @@ Examples:
 @click.pass_obj
 def list_(options: Options, as_json: bool) -> None:
     """List the machines: seed, profile, packages, size, when built, and whether a build would
-    change something.
+    change something, or the last one failed.
 
     That is looked up without fetching anything: sync repositories first to compare with what is
     published (`cloche repo sync`).

@@ -128,6 +128,9 @@ class Elog(Event, frozen=True, tag="elog"):
     messages: tuple[Message, ...]
 
 
+INTERRUPTED = "interrupted"  # ends the reason of a step that did not fail itself
+
+
 class Done(Event, frozen=True, tag="done"):
     """A package is finished, successfully or not.
 

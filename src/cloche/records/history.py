@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from cloche.plan.why import changes
-from cloche.records.events import Delivered, Done, Event, Finished, Planned
+from cloche.records.events import INTERRUPTED, Delivered, Done, Event, Finished, Planned
 from cloche.store import Action, Store
 
 Result = Literal["first", "same", "different", "failed", "lost"]
@@ -72,6 +72,7 @@ def machine_run(number: int, events: Sequence[Event]) -> MachineRun:
     delivered = any(isinstance(event, Delivered) for event in events)
     partial = any(isinstance(event, Planned) and event.partial for event in events)
     finished = any(isinstance(event, Finished) for event in events)
+    stopped = sum(_is_interrupted(event) for event in events if isinstance(event, Done))
     done = delivered or (partial and finished and not {"failed", "skipped"} & set(hows))
     return MachineRun(
         number=number,
@@ -79,11 +80,15 @@ def machine_run(number: int, events: Sequence[Event]) -> MachineRun:
         seconds=ended - began,
         built=hows.count("built"),
         reused=hows.count("reused"),
-        failed=hows.count("failed"),
+        failed=hows.count("failed") - stopped,
         skipped=hows.count("skipped"),
-        result="done" if done else "failed" if finished else "unfinished",
+        result="done" if done else "failed" if finished and not stopped else "unfinished",
         partial=partial,
     )
+
+
+def _is_interrupted(event: Done) -> bool:
+    return event.how == "failed" and (event.reason or "").endswith(f": {INTERRUPTED}")
 
 
 def runs_in(store: Store, name: str) -> tuple[Run, ...]:

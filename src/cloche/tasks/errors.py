@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cloche.errors import NO_ROOM, ClocheError, Exit
 from cloche.plan.names import bare
+from cloche.records.events import INTERRUPTED
 
 
 class StepError(ClocheError):
@@ -47,7 +48,7 @@ class StoppedError(StepError):
     """A step was ended because the build is being interrupted; it did not fail itself."""
 
     def __init__(self, package: str, step: str) -> None:
-        super().__init__(package, step, "interrupted")
+        super().__init__(package, step, INTERRUPTED)
 
 
 class GuestError(ClocheError):
