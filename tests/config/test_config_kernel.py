@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,68 @@ def test_a_distribution_kernel_is_the_package_itself(tmp_path: Path) -> None:
     assert found.package.atom == "sys-kernel/gentoo-kernel:6.12"
 
 
+def certificate(project: Path) -> None:
+    words = ["openssl", "req", "-new", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=t"]
+    words += ["-keyout", str(project / "modules.key"), "-out", str(project / "kernel/modules.pem")]
+    subprocess.run(words, check=True, capture_output=True)
+
+
+SIGNING = 'signing = { file = "~/modules.key", certificate = "kernel/modules.pem" }'
+
+
+def test_a_key_of_modules_is_named_and_not_read(project: Path) -> None:
+    certificate(project)
+    found = kernel(f"[kernel]\n{SOURCES}\n{SIGNING}", project)
+    assert found
+    assert found.signing
+    assert found.signing.key.file == Path("~/modules.key").expanduser()
+    assert found.signing.certificate.content.startswith(b"-----BEGIN CERTIFICATE-----")
+    (fragment,) = found.merged
+    assert b'CONFIG_SYSTEM_TRUSTED_KEYS="certs/cloche.pem"' in fragment.content
+    assert found.fragments == ()
+
+
+def test_a_fragment_that_is_against_signing_is_an_error_with_both_places(project: Path) -> None:
+    certificate(project)
+    (project / "kernel/net.config").write_text("CONFIG_NET=y\n# CONFIG_MODULE_SIG is not set\n")
+    with pytest.raises(ConfigError) as caught:
+        kernel(f'[kernel]\n{SOURCES}\n{SIGNING}\nfragments = ["kernel/net.config"]', project)
+    assert f"{project}/kernel/net.config:2" in str(caught.value)
+    assert "[kernel.signing]:1" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "line"),
+    [("config", "CONFIG_MODULE_COMPRESS_XZ=y"), ("fragments", "CONFIG_MODULE_COMPRESS=y")],
+)
+def test_compressed_modules_cannot_be_signed(key: str, line: str, project: Path) -> None:
+    certificate(project)
+    (project / "kernel/net.config").write_text(f"{line}\n")
+    names = '"kernel/net.config"' if key == "config" else '["kernel/net.config"]'
+    with pytest.raises(ConfigError) as caught:
+        kernel(f"[kernel]\n{SOURCES}\n{SIGNING}\n{key} = {names}", project)
+    assert "compressed modules cannot be signed" in str(caught.value)
+    assert str(caught.value.where) == f"{project}/kernel/net.config:1"
+
+
+def test_a_certificate_holds_no_private_key(project: Path) -> None:
+    certificate(project)
+    both = (project / "modules.key").read_text() + (project / "kernel/modules.pem").read_text()
+    (project / "kernel/modules.pem").write_text(both)
+    with pytest.raises(ConfigError) as caught:
+        kernel(f"[kernel]\n{SOURCES}\n{SIGNING}", project)
+    assert "holds a private key" in str(caught.value)
+    assert "MII" not in str(caught.value)
+
+
+def test_an_initramfs_asks_for_the_program_that_makes_it(project: Path) -> None:
+    options = 'initramfs = "dracut"\ndracut_options = ["--add", "lvm"]'
+    found = kernel(f"[kernel]\n{SOURCES}\n{options}", project)
+    assert found
+    assert [each.atom for each in found.packages] == [PACKAGE, "sys-kernel/dracut"]
+    assert found.options == ("--add", "lvm")
+
+
 @pytest.mark.parametrize(
     ("text", "line", "words"),
     [
@@ -76,6 +139,17 @@ def test_a_distribution_kernel_is_the_package_itself(tmp_path: Path) -> None:
         (f'[kernel]\n{SOURCES}\nfragments = ["/etc/fstab"]', 3, "cannot be the name"),
         (f'[kernel]\n{SOURCES}\nfragments = ["kernel/../../x"]', 3, "cannot be the name"),
         (f'[kernel]\n{SOURCES}\nfragments = ["a b"]', 3, "cannot be the name"),
+        (f'[kernel]\n{SOURCES}\ninitramfs = "dracutt"', 3, "did you mean “dracut”"),
+        (f'[kernel]\n{SOURCES}\ndracut_options = ["-a"]', 3, "only has an effect with an init"),
+        (f'[kernel]\n{SOURCES}\nsigning = {{ key = "k" }}', 3, "unknown key “kernel.signing.key”"),
+        (f'[kernel]\n{SOURCES}\nsigning = {{ file = "k" }}', 3, "certificate"),
+        (f'[kernel]\n{SOURCES}\nsigning = {{ certificate = "kernel/web.config" }}', 3, "source"),
+        (
+            f"[kernel]\n{SOURCES}\n{SIGNING.replace('modules.pem', 'web.config')}",
+            3,
+            "is not a certificate in PEM",
+        ),
+        (f"[kernel]\n{SOURCES}\n{SIGNING.replace('modules.pem', 'no.pem')}", 3, "no such file"),
         (f"[kernel]\n{SOURCES}\nfragment = []", 3, "did you mean “fragments”"),
     ],
 )

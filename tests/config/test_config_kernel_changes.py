@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from cloche.config.errors import ConfigError, Origin
-from cloche.config.kernel import ConfigFile, Kernel
+from cloche.config.kernel import Kernel
 from cloche.config.kernel_changes import changed_files, check_place
+from cloche.config.kernel_files import ConfigFile
 
 WHERE = Origin(Path("/p/machines/web.toml"), 7)
 BASE = ConfigFile("kernel/web.config", Path("/p/kernel/web.config"), b"# Of ours.\nCONFIG_NET=y\n")

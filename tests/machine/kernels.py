@@ -6,6 +6,7 @@ import hashlib
 import io
 import re
 import shutil
+import struct
 import subprocess
 import tarfile
 import tempfile
@@ -18,7 +19,13 @@ from tests.support import Store, cannot
 
 REPO = Path(__file__).parent / "projects/kernel/repo"
 #: Packages of Debian that building a kernel needs, and the tests' seed has not.
-TOOLS = ("bc", "libelf-dev", "libelf1", "libncurses-dev", "libncursesw6", "zlib1g-dev")
+TOOLS = (
+    *("bc", "libelf-dev", "libncurses-dev", "libncursesw6", "zlib1g-dev"),
+    "libssl-dev",
+)
+#: The kernel's objtool needs libelf, too.
+KMOD = ("kmod", "libelf1", "liblzma5", "libssl3", "libzstd1", "zlib1g")
+DRACUT = ("dracut-core", "cpio", "libkmod2", "udev", "libudev1")
 #: What `make olddefconfig` needs besides the Kconfig files and Makefiles.
 FOR_CONFIG = ("scripts/", "arch/x86/configs/", "kernel/configs/")
 #: What a tiny kernel is compiled from.
@@ -109,7 +116,8 @@ def prepared(store: Store, *, compiles: bool) -> Path:
     version = linux(place / "distfiles", FOR_KERNEL if compiles else FOR_CONFIG)
     ebuild = packages / "tiny-sources/tiny-sources-0.ebuild"
     ebuild.rename(ebuild.with_name(f"tiny-sources-{version}.ebuild"))
-    tools(place / "distfiles/build-tools-1.tar")
+    tools(place / "distfiles/build-tools-1.tar", *TOOLS)
+    with_modules(place)
     for package in ("tiny-sources", "build-tools"):
         manifest(packages / package, place / "distfiles")
     return store.user.own(place)
@@ -118,12 +126,74 @@ def prepared(store: Store, *, compiles: bool) -> Path:
 def with_debian_kernel(store: Store, room: Path) -> Path:
     """The project, with Debian's kernel as a distribution kernel."""
     place = bare(store)
-    _, root = debian_kernel(room / "debian")
+    version, root = debian_kernel(room / "debian")
     with tarfile.open(place / "distfiles/debian-kernel-0.tar", "w") as tar:
         for path in sorted(root.glob("boot/*")):
             tar.add(path, f"boot/{path.name}")
+        modules = root / f"lib/modules/{version}"
+        for path in (*modules.glob("modules.*"), *modules.rglob("loop.ko")):
+            tar.add(path, f"usr/{path.relative_to(root)}")
+        headers(room / "headers", version, tar)
     manifest(place / "kernel-repo/sys-kernel/debian-kernel", place / "distfiles")
+    with_modules(place)
     return store.user.own(place)
+
+
+def with_modules(place: Path) -> None:
+    """Give a project the programs that modules and an initramfs need."""
+    for package, files in (("sys-apps/kmod-30", KMOD), ("sys-kernel/dracut-59", DRACUT)):
+        category, _, name = package.partition("/")
+        tools(place / f"distfiles/{name}.tar", *files)
+        directory = place / "kernel-repo" / category / name.partition("-")[0]
+        manifest(directory, place / "distfiles")
+    (place / "kernel-repo/app-misc/glass/Manifest").touch()
+
+
+def headers(room: Path, version: str, into: tarfile.TarFile) -> None:
+    """Debian's headers of a kernel as one tree, as a distribution kernel of Gentoo has it."""
+    common = re.sub(r"-cloud-amd64$", "-common", version)
+    kbuild = "linux-kbuild-" + ".".join(version.split(".")[:2])
+    room.mkdir()
+    unpack(room, *(f"linux-headers-{each}" for each in (version, common)), kbuild)
+    source, tree = room / "usr/src", f"usr/src/linux-{version}"
+    own = source / f"linux-headers-{version}"
+    names = set()
+    for part in (own, source / f"linux-headers-{common}", room / f"usr/lib/{kbuild}"):
+        for path in sorted(part.rglob("*")):
+            name = str(path.relative_to(part))
+            if path.is_dir() or path.is_symlink() or name in names:
+                continue
+            if name != "Makefile" or part != own:  # that one only leads to the other
+                names.add(name)
+                if name == "include/config/kernel.release":  # Debian's Makefile overrides it
+                    path.write_text(f"{version}\n")
+                into.add(path, f"{tree}/{name}")
+
+
+def key_pair(place: Path, name: str = "modules") -> tuple[Path, Path]:
+    """A key outside of a project, and its certificate in it."""
+    key, certificate = place.parent / f"{name}.key", place / f"kernel/{name}.pem"
+    words = ["openssl", "req", "-new", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "9999"]
+    words += ["-subj", "/CN=modules of a test", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(words, check=True, capture_output=True)
+    return key, certificate
+
+
+def signed_by(module: bytes, certificate: Path, room: Path) -> bool:
+    """Whether a module has a signature that openssl accepts, as the kernel reads it."""
+    magic = b"~Module signature appended~\n"
+    if not module.endswith(magic):
+        return False
+    rest = module.removesuffix(magic)
+    *zeros, id_type, _, _, length = struct.unpack(">BBBBB3xI", rest[-12:])
+    assert (zeros, id_type) == ([0, 0], 2)
+    content, signature = rest[: -12 - length], rest[-12 - length : -12]
+    (room / "content").write_bytes(content)
+    (room / "signature").write_bytes(signature)
+    words = ["openssl", "cms", "-verify", "-binary", "-inform", "DER", "-noverify"]
+    words += ["-in", room / "signature", "-content", room / "content", "-certfile", certificate]
+    done = subprocess.run([*words, "-out", "/dev/null"], capture_output=True, check=False)
+    return done.returncode == 0
 
 
 def initramfs(root: Path, into: Path) -> Path:
@@ -186,13 +256,13 @@ def wanted(name: str, whole: tuple[str, ...]) -> bool:
     return bool(header or plain or described or name.startswith(whole)) and "/dts/" not in name
 
 
-def tools(archive: Path) -> None:
-    """What building needs of Debian's packages, as a tarball of a merged /usr."""
+def tools(archive: Path, *packages: str) -> None:
+    """The files of Debian's packages, as a tarball of a merged /usr."""
     with tempfile.TemporaryDirectory() as room, tarfile.open(archive, "w") as tar:
-        root = unpack(Path(room), *TOOLS)
+        root = unpack(Path(room), *packages)
         for path in sorted(root.rglob("*")):
             name = str(path.relative_to(root)).removeprefix("usr/")
-            if not path.is_dir() and not name.startswith("share/"):
+            if not path.is_dir() and not name.startswith(("etc/", "share/")):
                 tar.add(path, f"usr/{name}", recursive=False)
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from cloche.config.errors import Origin
-from cloche.config.kernel import ConfigFile, Kernel
+from cloche.config.kernel import Kernel
+from cloche.config.kernel_files import ConfigFile
 from cloche.config.sets import Asked
-from cloche.portage.kernel import Sources, kernel_repository
+from cloche.portage.kernel import KMOD, Sources, kernel_repository
 
 WHERE = Origin(Path("/p/machines/web.toml"), 7)
 FRAGMENT = ConfigFile("kernel/net.config", Path("/p/kernel/net.config"), b"CONFIG_NET=y\n")
@@ -21,13 +22,15 @@ KERNEL = Kernel(
     target="tinyconfig",
     fragments=(FRAGMENT,),
 )
-SOURCES = Sources("sys-kernel/gentoo-sources-6.12.58-r1", "amd64", has_kmod=True)
+SOURCES = Sources("sys-kernel/gentoo-sources-6.12.58-r1", "amd64", frozenset({KMOD}))
 
 
-def ebuild(kernel: Kernel, sources: Sources = SOURCES) -> tuple[str, str]:
-    """The only ebuild: its name and text."""
+def ebuild(
+    kernel: Kernel, sources: Sources = SOURCES, of: str = "sys-kernel/cloche-kernel"
+) -> tuple[str, str]:
+    """The ebuild of a package: its name and text."""
     _, files = kernel_repository(kernel, sources, b"check")
-    (found,) = (name for name in files if name.endswith(".ebuild"))
+    (found,) = (name for name in files if name.endswith(".ebuild") and name.startswith(f"{of}/"))
     return found, files[found].decode()
 
 
@@ -35,7 +38,7 @@ def test_the_kernel_has_the_version_of_its_sources_and_depends_on_just_these() -
     name, text = ebuild(KERNEL)
     assert name == "sys-kernel/cloche-kernel/cloche-kernel-6.12.58-r1.ebuild"
     atom = "=sys-kernel/gentoo-sources-6.12.58-r1[experimental]"
-    assert f'BDEPEND="{atom} sys-apps/kmod"\nRDEPEND=""' in text
+    assert f'BDEPEND="{atom} sys-apps/kmod"\nIDEPEND="sys-apps/kmod"\nRDEPEND=""' in text
     assert 'KEYWORDS="amd64"' in text
     assert 'FRAGMENTS=( "kernel/net.config" )' in text
     assert not re.search(r"@[A-Z]+@", text)
@@ -46,8 +49,18 @@ def test_sources_that_stay_are_needed_at_run_time() -> None:
     assert 'RDEPEND="=sys-kernel/gentoo-sources-6.12.58-r1[experimental]"' in text
 
 
+def test_packages_of_modules_are_led_to_what_they_are_built_against() -> None:
+    name, text = ebuild(KERNEL, of="virtual/linux-sources")
+    assert name == "virtual/linux-sources/linux-sources-99999.ebuild"
+    assert 'RDEPEND="=sys-kernel/cloche-kernel-build-6.12.58-r1"' in text
+    name, text = ebuild(KERNEL, of="sys-kernel/cloche-kernel-build")
+    assert name == "sys-kernel/cloche-kernel-build/cloche-kernel-build-6.12.58-r1.ebuild"
+    assert 'DEPEND="=sys-kernel/cloche-kernel-6.12.58-r1"' in text
+    assert not re.search(r"@[A-Z]+@", text)
+
+
 def test_masked_sources_are_left_to_portage() -> None:
-    name, text = ebuild(KERNEL, Sources("", "amd64", has_kmod=False))
+    name, text = ebuild(KERNEL, Sources("", "amd64"))
     assert name.endswith("cloche-kernel-0.ebuild")
     assert 'BDEPEND="sys-kernel/gentoo-sources[experimental]"' in text
 

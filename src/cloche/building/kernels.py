@@ -15,11 +15,19 @@ from cloche.config.lock import RepoPin
 from cloche.config.machine import Machine
 from cloche.layers import Layer, commit
 from cloche.portage.etc import REPOS, write_tree
-from cloche.portage.kernel import KMOD, Sources, kernel_repository, with_section, without_section
+from cloche.portage.kernel import (
+    KMOD,
+    OPENSSL,
+    Sources,
+    kernel_repository,
+    with_section,
+    without_section,
+)
 from cloche.records.logs import new_log
 from cloche.store import Outcome, make_key
 from cloche.tasks.guestcall import GUEST, call
 
+TOOLS = (KMOD, OPENSSL)
 GENERATED = "generated"
 """The type of such a repository in the lock."""
 
@@ -76,6 +84,7 @@ def _sources(context: BuildContext, kernel: Kernel) -> Sources:
     assert asked is not None  # noqa: S101
     parts = {
         "atom": asked.atom,
+        "tools": " ".join(TOOLS),
         "guest": inputs.guest,
         "script": hashlib.sha256((GUEST / "best.py").read_bytes()).hexdigest(),
         **inputs.key_root,
@@ -90,13 +99,13 @@ def _sources(context: BuildContext, kernel: Kernel) -> Sources:
     if not found.get("any"):
         what = f"no package of the repositories matches “{asked.atom}”"
         raise ConfigError(asked.origin, what, "correct the atom, or sync the repositories")
-    return Sources(str(found["best"]), str(found["arch"]), KMOD in found["there"])
+    return Sources(str(found["best"]), str(found["arch"]), frozenset(found["there"]))
 
 
 def _asked(context: BuildContext, atom: str) -> Outcome:
     log = new_log(context.store, f"machine/{context.inputs.machine}", "kernel")
     with context.store.workspace("kernel") as workspace:
-        request = {"atom": atom, "names": [KMOD]}
+        request = {"atom": atom, "names": list(TOOLS)}
         shown = shown_repositories(context)
         wanted = stage_call(context, "best", request, workspace, log, binds=shown)
         result, _ = call(context.engine, context.running, wanted)

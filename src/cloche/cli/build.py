@@ -158,7 +158,8 @@ Examples:
     "--secrets",
     "with_secrets",
     is_flag=True,
-    help="Put the machines' secrets into their tarballs; this runs the commands that give them.",
+    help="Put the machines' secrets into their tarballs, and sign their modules; this runs the "
+    "commands that give secrets and keys.",
 )
 @target_options
 @progress_options

@@ -33,6 +33,7 @@ from cloche.output.holdings import (
     system_differences,
 )
 from cloche.output.remembered import finished_machine
+from cloche.output.secrets import all_secrets
 from cloche.output.system import System, SystemChange, system_of
 from cloche.session.building import Preview
 from cloche.session.choices import Choices
@@ -267,7 +268,7 @@ def _declared(project: Project, name: str) -> dict[str, Any]:
             for section, values in system_of(found).items()
             if section not in ("machine", "secrets")
         },
-        "secrets": [{"what": each.title, "source": each.source} for each in found.secrets],
+        "secrets": [{"what": each.title, "source": each.source} for each in all_secrets(found)],
     }
 
 

@@ -6,35 +6,29 @@ What is done with it is in `cloche.portage.kernel` and `cloche.building.kernels`
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from cloche.config.atoms import atom_fault
-from cloche.config.errors import ConfigError, Origin, contradiction
-from cloche.config.files import decode, read_bytes
+from cloche.config.errors import ConfigError, Origin, contradiction, unknown_name
+from cloche.config.kernel_files import ConfigFile, read_config, said
+from cloche.config.kernel_signing import FRAGMENT, Signing, check_compression, read_signing
 from cloche.config.sets import Asked
 from cloche.config.table import Table
 
-KEYS: Final = ("sources", "dist", "config", "fragments", "keep_sources")
+KEYS: Final = (
+    *("sources", "dist", "config", "fragments", "keep_sources"),
+    *("signing", "initramfs", "dracut_options"),
+)
 OF_SOURCES: Final = ("config", "fragments", "keep_sources")
 #: The package that a kernel of sources becomes.
 PACKAGE: Final = "sys-kernel/cloche-kernel"
 DEFAULT: Final = "defconfig"
+INITRAMFS: Final = ("dracut",)
+DRACUT: Final = "sys-kernel/dracut"
 
 _TARGET: Final = re.compile(r"[a-z0-9_]+config")  # of the kernel's Makefile, as tinyconfig
-_FILE: Final = re.compile(r"[\w+-][\w.+-]*(/[\w+-][\w.+-]*)*", re.ASCII)
-_LINE: Final = re.compile(r"CONFIG_(\w+)=(.+)|# CONFIG_(\w+) is not set", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True)
-class ConfigFile:
-    """A file of the project in the format of ``.config``; ``name`` is relative to the project."""
-
-    name: str
-    path: Path
-    content: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +37,7 @@ class Kernel:
 
     ``config`` is the file to begin with, or else ``target`` of the kernel's Makefile makes it;
     ``fragments`` go over it in their order. With ``keep_sources`` the sources stay in the machine.
+    ``signing`` signs its modules, and the program ``initramfs`` makes one, with ``options``.
     """
 
     origin: Origin
@@ -52,11 +47,24 @@ class Kernel:
     target: str = DEFAULT
     fragments: tuple[ConfigFile, ...] = ()
     keep_sources: bool = False
+    signing: Signing | None = None
+    initramfs: str = ""
+    options: tuple[str, ...] = ()
+
+    @property
+    def merged(self) -> tuple[ConfigFile, ...]:
+        """The fragments, with what signing needs."""
+        return (*self.fragments, *((FRAGMENT,) if self.signing else ()))
 
     @property
     def package(self) -> Asked:
         """What the machine asks for, so that it has this kernel."""
         return self.dist or Asked(PACKAGE, self.origin)
+
+    @property
+    def packages(self) -> tuple[Asked, ...]:
+        """All that the machine asks for because of its kernel."""
+        return (self.package, *((Asked(DRACUT, self.origin),) if self.initramfs else ()))
 
 
 def read_kernel(table: Table, root: Path) -> Kernel | None:
@@ -77,10 +85,32 @@ def read_kernel(table: Table, root: Path) -> Kernel | None:
                 todo = "remove it, or build the kernel from `sources`"
                 raise ConfigError(kernel.origin(key), what, todo)
     target, config = _config(kernel, root)
-    fragments = tuple(_file(*item, root) for item in kernel.strings("fragments"))
-    _check_agreement(fragments)
-    keep = kernel.get("keep_sources", bool, False)
-    return Kernel(kernel.origin(), sources, dist, config, target, fragments, keep)
+    found = Kernel(
+        kernel.origin(),
+        sources,
+        dist,
+        config,
+        target,
+        tuple(read_config(*item, root) for item in kernel.strings("fragments")),
+        kernel.get("keep_sources", bool, False),
+        read_signing(kernel.table("signing"), root) if "signing" in kernel.data else None,
+        *_initramfs(kernel),
+    )
+    _check_agreement(found.merged)
+    if found.signing:
+        check_compression((*((config,) if config else ()), *found.fragments))
+    return found
+
+
+def _initramfs(table: Table) -> tuple[str, tuple[str, ...]]:
+    """The program that makes the initramfs, "" for none, and its options."""
+    word = table.get("initramfs", str, "")
+    if word not in INITRAMFS and "initramfs" in table.data:
+        raise unknown_name(table.origin("initramfs"), "initramfs", word, INITRAMFS)
+    if not word and "dracut_options" in table.data:
+        what = "“dracut_options” only has an effect with an initramfs"
+        raise ConfigError(table.origin("dracut_options"), what, 'add initramfs = "dracut"')
+    return word, tuple(text for text, _ in table.strings("dracut_options"))
 
 
 def _atom(table: Table, key: str) -> Asked | None:
@@ -97,45 +127,7 @@ def _config(table: Table, root: Path) -> tuple[str, ConfigFile | None]:
     text = table.get("config", str, DEFAULT)
     if _TARGET.fullmatch(text) and not (root / text).exists():
         return text, None
-    return "", _file(text, table.origin("config"), root)
-
-
-def _file(text: str, origin: Origin, root: Path) -> ConfigFile:
-    """A file with its lines checked. Raises `ConfigError`."""
-    if not _FILE.fullmatch(text):
-        what = f"“{text}” cannot be the name of a kernel's configuration"
-        todo = "write a path below the project, of letters, digits, _ . + -"
-        raise ConfigError(origin, what, todo)
-    path = root / text
-    if not path.exists():
-        raise ConfigError(origin, f"no such file: {text}", "correct the path, or write the file")
-    found = ConfigFile(text, path, read_bytes(path, root))
-    said(found)
-    return found
-
-
-def said(file: ConfigFile) -> Mapping[str, tuple[str, Origin]]:
-    """What a file says of each option, without ``CONFIG_``: its value, "n" where it is not set.
-
-    Raises `ConfigError` for a line that the kernel's scripts would pass over.
-    """
-    return {name: (value, origin) for name, value, origin in _lines(file)}
-
-
-def statement(line: str) -> tuple[str, str] | None:
-    """The option of a line of ``.config``, without ``CONFIG_``, and its value; None for others."""
-    found = _LINE.fullmatch(line.rstrip())
-    return (found[1] or found[3], (found[2] or "n").strip()) if found else None
-
-
-def _lines(file: ConfigFile) -> Iterator[tuple[str, str, Origin]]:
-    for number, line in enumerate(decode(file.content, file.path).splitlines(), 1):
-        origin, found = Origin(file.path, number), statement(line)
-        if found:
-            yield *found, origin
-        elif line.strip() and not line.startswith("#"):
-            what = f"“{line.strip()}” is not a line of a kernel's configuration"
-            raise ConfigError(origin, what, "write CONFIG_NAME=VALUE or # CONFIG_NAME is not set")
+    return "", read_config(text, table.origin("config"), root)
 
 
 def _check_agreement(fragments: tuple[ConfigFile, ...]) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from cloche.config.errors import ConfigError
-from cloche.config.kernel import ConfigFile, Kernel, said, statement
+from cloche.config.kernel import Kernel
+from cloche.config.kernel_files import ConfigFile, said, statement
 
 
 def check_place(kernel: Kernel) -> None:

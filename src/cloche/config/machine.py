@@ -165,7 +165,7 @@ def load_machine(
     sets = [Asked(f"@{text.removeprefix('@')}", origin) for text, origin in table.strings("sets")]
     packages = tuple(check_member(text, origin) for text, origin in table.strings("packages"))
     kernel = read_kernel(table, root)
-    packages += (kernel.package,) if kernel else ()
+    packages += kernel.packages if kernel else ()
     atoms = expand((*packages, *sets), set_files)
     system.check_init(table, atoms)
     steps = (*system.read_system(table, root), *read_steps(table, root))

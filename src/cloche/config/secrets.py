@@ -25,8 +25,8 @@ _EXAMPLE = '{ file = "~/keys/web" } or { command = ["pass", "show", "web"] }'
 class Secret:
     """The hash of a ``user``'s password (crypt(5)), or the file at ``path`` of the root.
 
-    It is what a ``file`` of the host holds, or what a ``command`` (its words) writes. ``owner`` is
-    USER:GROUP of the root.
+    Or else a ``key``, which says what for and does not get into the root. It is what a ``file`` of
+    the host holds, or what a ``command`` (its words) writes. ``owner`` is USER:GROUP of the root.
     """
 
     origin: Origin
@@ -36,11 +36,12 @@ class Secret:
     command: tuple[str, ...] = ()
     owner: str = ROOTS
     mode: int = 0o600
+    key: str = ""
 
     @property
     def title(self) -> str:
         """What it is, for people."""
-        return f"password of {self.user}" if self.user else self.path
+        return f"password of {self.user}" if self.user else self.path or self.key
 
     @property
     def source(self) -> str:
@@ -71,7 +72,7 @@ def _passwords(table: Table, root: Path) -> Iterator[Secret]:
             raise ConfigError(user.origin("password"), what, f"write {_EXAMPLE}")
         given = user.table("password")
         given.only(("file", "command"))
-        file, command = _source(given, root)
+        file, command = source_of(given, root)
         yield Secret(user.origin("password"), user=name, file=file, command=command)
 
 
@@ -89,13 +90,13 @@ def _files(table: Table, root: Path) -> Iterator[Secret]:
             raise ConfigError(given.origin("owner"), what, 'write "USER:GROUP"')
         if not _MODE.fullmatch(mode):
             raise ConfigError(given.origin("mode"), f"“{mode}” is not a mode", 'write "0640"')
-        file, command = _source(given, root)
+        file, command = source_of(given, root)
         name = "/".join(("", *parts[1:]))
         yield Secret(given.origin(), "", name, file, command, owner, int(mode, 8))
 
 
-def _source(table: Table, root: Path) -> tuple[Path | None, tuple[str, ...]]:
-    """The file or the command of a secret; exactly one is given."""
+def source_of(table: Table, root: Path) -> tuple[Path | None, tuple[str, ...]]:
+    """The file or the command of a secret; exactly one is given. Raises `ConfigError`."""
     file = table.optional("file", str)
     command = tuple(word for word, _ in table.strings("command"))
     if (file is None) == (not command):

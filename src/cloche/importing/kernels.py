@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from cloche.config.kernel import statement
+from cloche.config.kernel_files import statement
 
 GENTOO_SOURCES = "sys-kernel/gentoo-sources"
 _SOURCES = re.compile(r"(sys-kernel/[\w+-]+-sources)-\d.*")

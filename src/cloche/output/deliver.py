@@ -7,8 +7,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from cloche.audit.survey import blob_of
+from cloche.building.context import BuildContext
 from cloche.building.finish import finish
 from cloche.building.finish_steps import finish_steps
+from cloche.building.initramfs import make_initramfs
 from cloche.building.kernels import without_repository
 from cloche.building.liveahead import remembered_sources
 from cloche.building.machine import Built
@@ -23,11 +25,15 @@ from cloche.output.end import end_digest
 from cloche.output.finished import Finished, Written
 from cloche.output.images import write_images
 from cloche.output.kinds import KINDS, wanted
+from cloche.output.modules import sign_modules
 from cloche.output.needs import check_needs
 from cloche.output.sealed import Revealed
 from cloche.output.secrets import sweep
 from cloche.records.events import Note
 from cloche.store import names
+
+#: Steps that may use signed modules and the initramfs, or remove what makes these.
+AFTER_KERNEL = frozenset({"hook", "remove", "empty", "unmerge"})
 
 
 def check_outputs(machine: Machine, directory: Path) -> None:
@@ -51,11 +57,12 @@ def deliver(
     directory.mkdir(parents=True, exist_ok=True)
     by_id = built.plan.graph.by_id()
     packages = tuple((by_id[name], built.made[name].gpkg) for name in built.plan.members)
-    whole = layers_of(builder, built, machine)
+    whole = layers_of(builder, built, machine, secrets)
     if builder.context.inputs.own_root:
         bottom, refuse = builder.context.inputs.bottom, machine.needs == "refuse"
         check_needs(builder.context, (*bottom, *whole), refuse=refuse)
-    done = Finished(builder.context, machine, whole, packages, directory, tuple(secrets))
+    in_root = tuple(each for each in secrets if not each.secret.key)
+    done = Finished(builder.context, machine, whole, packages, directory, in_root)
     sweep(directory)
     outputs = {name: KINDS[name].write(done) for name in wanted(machine)} | write_images(done)
     blobs = tuple(each.blob for each in outputs.values())
@@ -63,10 +70,12 @@ def deliver(
     return outputs
 
 
-def layers_of(builder: Builder, built: Built, machine: Machine) -> tuple[Layer, ...]:
+def layers_of(
+    builder: Builder, built: Built, machine: Machine, secrets: Sequence[Revealed] = ()
+) -> tuple[Layer, ...]:
     """All layers of a finished machine over its base: packages, state, its own steps.
 
-    Raises StepError, ClocheError.
+    Modules are signed if their key is among the secrets. Raises StepError, ClocheError.
     """
     layers = _members(builder, built.made)
     check_hooks(builder, layers, built.plan.members)
@@ -84,7 +93,27 @@ def layers_of(builder: Builder, built: Built, machine: Machine) -> tuple[Layer, 
         keep_world=machine.keep_world,
     )
     whole = (*layers, state, *without_repository(builder.context))
-    return whole + finish_steps(builder.context, machine.finish, whole)
+    return _finished(builder.context, machine, whole, secrets)
+
+
+def _finished(
+    context: BuildContext, machine: Machine, whole: tuple[Layer, ...], secrets: Sequence[Revealed]
+) -> tuple[Layer, ...]:
+    """A root with its steps done. Modules are signed, and the initramfs is made, after files and
+    accounts are there, and before the first step that may need these or take something away.
+    """
+    kernel, steps = machine.kernel, machine.finish
+    if kernel is None or not (kernel.signing or kernel.initramfs):
+        return whole + finish_steps(context, steps, whole)
+    kinds = [step.kind for step in steps]
+    first = next((at for at, kind in enumerate(kinds) if kind in AFTER_KERNEL), len(steps))
+    whole += finish_steps(context, steps[:first], whole)
+    if kernel.signing:
+        key = next((each.content for each in secrets if each.secret == kernel.signing.key), None)
+        root = (*context.inputs.bottom, *whole)
+        whole += sign_modules(context, kernel.signing, root, key)
+    whole += make_initramfs(context, kernel, whole)
+    return whole + finish_steps(context, steps[first:], whole)
 
 
 def check_hooks(builder: Builder, layers: Sequence[Layer], members: Sequence[str]) -> None:

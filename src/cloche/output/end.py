@@ -29,6 +29,7 @@ def end_digest(machine: Machine, inputs: Inputs) -> str:
         "finish": [
             [step, step.directory and content_of(step.directory)] for step in machine.finish
         ],
+        **_of_kernel(machine),
         "outputs": [machine.outputs, machine.below, machine.compression, machine.packer],
         "images": [
             [image, [content_of(path) for path in getattr(image.format, "files", ())]]
@@ -37,6 +38,15 @@ def end_digest(machine: Machine, inputs: Inputs) -> str:
     }
     text = json.dumps(_plain(parts), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _of_kernel(machine: Machine) -> dict[str, Any]:
+    """What is done to the finished root because of its kernel."""
+    kernel = machine.kernel
+    if kernel is None or not (kernel.signing or kernel.initramfs):
+        return {}
+    certificate = kernel.signing.certificate.content if kernel.signing else b""
+    return {"kernel": [certificate, kernel.initramfs, kernel.options]}
 
 
 def _plain(value: Any) -> Any:

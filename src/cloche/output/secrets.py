@@ -17,11 +17,13 @@ from pathlib import Path
 from cloche.archives.compression import check_program, packed
 from cloche.archives.decompression import unpacked
 from cloche.config.errors import ConfigError
+from cloche.config.kernel_signing import Signing
 from cloche.config.machine import Machine
 from cloche.config.secrets import Secret
 from cloche.errors import Exit
 from cloche.output.claim import alone
 from cloche.output.sealed import Revealed, Sealing
+from cloche.output.signature import check_openssl, signer
 
 LIMIT = 1 << 20  # bytes
 TIMEOUT = 300.0  # seconds for a command, which may ask its user
@@ -30,11 +32,13 @@ _HASH = re.compile(rb"\$[A-Za-z0-9]+\$[!-9;-~]+|[!*]")  # crypt(5)
 
 
 def check_secrets(machine: Machine) -> None:
-    """See that secrets can be read and packed, before any work. Raises ClocheError."""
+    """See that secrets can be read and used, before any work. Raises ClocheError."""
+    if signing := _signing(machine):
+        check_openssl(signing)
     if machine.secrets and "stage4" not in machine.outputs:
         what = "secrets go into the tarball, and the machine makes none"
         raise ConfigError(machine.secrets[0].origin, what, "add `stage4 = true` to [output]")
-    for each in machine.secrets:
+    for each in all_secrets(machine):
         if each.file is not None and each.file.is_dir():
             what = f"{each.title}: {each.file} is a directory"
             raise ConfigError(each.origin, what, "name a file")
@@ -47,13 +51,27 @@ def check_secrets(machine: Machine) -> None:
     check_program(machine.compression)
 
 
+def all_secrets(machine: Machine) -> tuple[Secret, ...]:
+    """What gets into a machine's tarball, and the key of its modules."""
+    signing = _signing(machine)
+    return (*machine.secrets, *((signing.key,) if signing else ()))
+
+
+def _signing(machine: Machine) -> Signing | None:
+    return machine.kernel.signing if machine.kernel else None
+
+
 def reveal(machine: Machine) -> tuple[Revealed, ...]:
     """Read a machine's secrets. Their commands may use the terminal: nothing else should then.
 
     Raises ClocheError, which shows none of them.
     """
     check_secrets(machine)
-    return tuple(Revealed(each, _revealed(each)) for each in machine.secrets)
+    found = tuple(Revealed(each, _revealed(each)) for each in all_secrets(machine))
+    if signing := _signing(machine):
+        with signer(signing, found[-1].content) as own:
+            own.check()
+    return found
 
 
 def seal(plain: Path, target: Path, compression: str, revealed: Sequence[Revealed]) -> None:

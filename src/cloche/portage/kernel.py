@@ -1,8 +1,10 @@
 """The ebuild repository that builds the kernel of one machine.
 
 A kernel is a package like others, so it has a key, a layer, a log and a place in the plan; its
-sources are a build dependency. The repository's name is a digest of what it holds: machines whose
-kernels have equal inputs share it, and nothing else has it.
+sources are a build dependency. A second package has what modules are built against. A virtual of
+that repository, newer than any other, leads packages of modules to it, and nothing else. The
+repository's name is a digest of what it holds: machines whose kernels have equal inputs share it,
+and nothing else has it.
 """
 
 from __future__ import annotations
@@ -18,9 +20,12 @@ from cloche.config.kernel import PACKAGE, Kernel
 
 CHECK: Final = "cloche-check.py"
 KMOD: Final = "sys-apps/kmod"
+OPENSSL: Final = "dev-libs/openssl"
+BUILD: Final = f"{PACKAGE}-build"
+SOURCES: Final = "virtual/linux-sources-99999"
+"""What packages of modules depend on (linux-mod-r1.eclass)."""
 
 _BEGIN: Final = "\n# Of the machine's kernel.\n"
-_EBUILD: Final = Path(__file__).with_suffix(".ebuild")
 _NAME: Final = re.compile(r"kernel-[0-9a-f]{12}")
 _VERSION: Final = re.compile(r"-(\d+(?:\.\d+)*[a-z]?(?:_\w+)*(?:-r\d+)?)$")
 
@@ -29,12 +34,12 @@ _VERSION: Final = re.compile(r"-(\d+(?:\.\d+)*[a-z]?(?:_\w+)*(?:-r\d+)?)$")
 class Sources:
     """The package that a machine's kernel is built from. ``cpv`` is empty if none is visible.
 
-    ``arch`` is the machine's ARCH, ``has_kmod`` says whether a repository has `KMOD`.
+    ``arch`` is the machine's ARCH, ``there`` those of `KMOD` and `OPENSSL` that a repository has.
     """
 
     cpv: str
     arch: str
-    has_kmod: bool
+    there: frozenset[str] = frozenset()
 
 
 def kernel_repository(
@@ -44,39 +49,45 @@ def kernel_repository(
     assert kernel.sources is not None  # noqa: S101
     flags = kernel.sources.atom.partition("[")
     atom = f"={sources.cpv}{flags[1]}{flags[2]}" if sources.cpv else kernel.sources.atom
-    needs = f"{atom} {KMOD}" if sources.has_kmod else atom
-    text = _filled(
-        _EBUILD.read_text(),
-        {
-            "CHECK": CHECK,
-            "KEYWORDS": sources.arch,
-            "BDEPEND": needs,
-            "RDEPEND": atom if kernel.keep_sources else "",
-            "SOURCES": sources.cpv,
-            "CONFIG": kernel.config.name if kernel.config else "",
-            "TARGET": kernel.target,
-            "FRAGMENTS": " ".join(f'"{each.name}"' for each in kernel.fragments),
-        },
-    )
-    category, _, name = PACKAGE.partition("/")
-    place = f"{category}/{name}"
+    kmod = KMOD if KMOD in sources.there else ""
+    openssl = OPENSSL if kernel.signing and OPENSSL in sources.there else ""
+    version = _version(sources.cpv)
+    fragments = kernel.merged
+    values = {
+        "COMMON": _text("kernel_common.sh"),
+        "CHECK": CHECK,
+        "KEYWORDS": sources.arch,
+        "BDEPEND": " ".join(filter(None, (atom, kmod, openssl))),
+        "IDEPEND": kmod,
+        "RDEPEND": atom if kernel.keep_sources else "",
+        "SOURCES": sources.cpv,
+        "CONFIG": kernel.config.name if kernel.config else "",
+        "TARGET": kernel.target,
+        "FRAGMENTS": " ".join(f'"{each.name}"' for each in fragments),
+        "CERTIFICATE": kernel.signing.certificate.name if kernel.signing else "",
+        "KERNEL": f"{PACKAGE}-{version}",
+        "BUILD": f"{BUILD}-{version}",
+    }
+    place = f"{PACKAGE}/files"
     files = {
-        f"{place}/{name}-{_version(sources.cpv)}.ebuild": text.encode(),
-        f"{place}/files/{CHECK}": check,
+        _ebuild(f"{PACKAGE}-{version}"): _filled(_text("kernel.ebuild"), values).encode(),
+        _ebuild(f"{BUILD}-{version}"): _filled(_text("kernel_build.ebuild"), values).encode(),
+        _ebuild(SOURCES): _filled(_text("kernel_sources.ebuild"), values).encode(),
+        f"{place}/{CHECK}": check,
         "metadata/layout.conf": b"masters =\nuse-manifests = false\n",
-        "profiles/categories": f"{category}\n".encode(),
+        "profiles/categories": b"sys-kernel\nvirtual\n",
         "profiles/eapi": b"8\n",
     }
-    for each in (*((kernel.config,) if kernel.config else ()), *kernel.fragments):
-        files[f"{place}/files/{each.name}"] = each.content
+    certificate = (kernel.signing.certificate,) if kernel.signing else ()
+    for each in (*((kernel.config,) if kernel.config else ()), *fragments, *certificate):
+        files[f"{place}/{each.name}"] = each.content
     repository = f"kernel-{_digest(files)[:12]}"
     return repository, {**files, "profiles/repo_name": f"{repository}\n".encode()}
 
 
 def configuring() -> bytes:
     """The program by which `cloche kernel` configures one, in the root where it is built."""
-    text = _EBUILD.with_name("kernel_config.sh").read_text()
-    return _filled(text, {"CHECK": CHECK}).encode()
+    return _filled(_text("kernel_config.sh"), {"CHECK": CHECK}).encode()
 
 
 def is_generated(repository: str) -> bool:
@@ -92,6 +103,16 @@ def with_section(repos_conf: str, name: str, location: str) -> str:
 def without_section(repos_conf: str) -> str:
     """The text of repos.conf as it was before."""
     return repos_conf.partition(_BEGIN)[0]
+
+
+def _text(name: str) -> str:
+    return Path(__file__).with_name(name).read_text()
+
+
+def _ebuild(cpv: str) -> str:
+    """The path of a package's ebuild in its repository."""
+    name = cpv.partition("/")[2]
+    return f"{_VERSION.sub('', cpv)}/{name}.ebuild"
 
 
 def _filled(text: str, values: Mapping[str, str]) -> str:

@@ -13,6 +13,8 @@ SLOT="0"
 KEYWORDS="amd64"
 RESTRICT="binchecks fetch strip test"
 
+RDEPEND="sys-apps/kmod"
+
 src_install() {
 	mv usr "${ED}" || die
 }
