@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import shutil
 import time
@@ -104,6 +105,27 @@ def test_a_configuration_is_carried_to_another_version(store: Store, place: Path
     text = file.read_text().replace('"sys-kernel/tiny-sources"', f'"{atom}"')
     file.write_text(text.replace('fragments = ["kernel/boot.config"]', ""))  # of a smaller kernel
     store.cloche("kernel", "check", name, cwd=place, check=True)
+
+
+def test_only_packages_of_modules_see_the_kernel(store: Store, place: Path) -> None:
+    name = machine(place, "modules")
+    file = place / "machines/modules.toml"
+    atoms = '"app-shells/dash", "app-misc/glass"'
+    file.write_text(file.read_text().replace('"app-shells/dash"', atoms))
+    told = store.cloche("plan", name, "--json", cwd=place, check=True)
+    packages = {each["id"].partition("::")[0]: each for each in json.loads(told.stdout)["packages"]}
+    (tree,) = (cpv for cpv in packages if cpv.startswith("sys-kernel/cloche-kernel-build-"))
+
+    def seeing(wanted: str) -> set[str]:
+        return {
+            cpv
+            for cpv, each in packages.items()
+            if any(seen.startswith(f"{wanted}::") for seen in each["visible"]["build"])
+        }
+
+    assert seeing(tree) == {"app-misc/glass-1"}
+    assert seeing(tree.replace("-build", "")) == {tree}
+    assert not packages[tree]["member"]
 
 
 def test_menuconfig_changes_the_fragment(store: Store, place: Path, tmp_path: Path) -> None:

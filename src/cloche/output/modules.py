@@ -67,16 +67,16 @@ def _signed(
     with context.store.workspace("sign") as workspace, signer(signing, key) as own:
         tree = workspace / "tree"
         own.check()
-        modules = list(_unsigned(merged, signing))
+        modules = list(unsigned(merged, signing))
         with ThreadPoolExecutor(context.policy.cores) as pool:
             digests = dict(pool.map(lambda node: _written(own, node, tree), modules))
-        _correct_contents(merged, digests, tree)
+        correct_contents(merged, digests, tree)
         _like_below(merged, tree)
         layer = commit(context.store, tree, kind="finish", label=context.inputs.machine, rules={})
     return Outcome({"layer": layer.id})
 
 
-def _unsigned(merged: Merged, signing: Signing) -> Iterator[Node]:
+def unsigned(merged: Merged, signing: Signing) -> Iterator[Node]:
     """The modules without a signature. Raises `ConfigError` for one that cannot have any."""
     for place in PLACES:
         directory = merged.lookup(os.fsencode(place))
@@ -103,7 +103,7 @@ def _written(own: Signer, node: Node, tree: Path) -> tuple[bytes, bytes]:
     return b"/" + path.lstrip(b"/"), digest.encode()
 
 
-def _correct_contents(merged: Merged, digests: Mapping[bytes, bytes], tree: Path) -> None:
+def correct_contents(merged: Merged, digests: Mapping[bytes, bytes], tree: Path) -> None:
     """Let the VDB know the signed modules: CONTENTS of their packages, with the new MD5."""
     vdb = merged.lookup(os.fsencode(VDB))
     if vdb is None or not digests:

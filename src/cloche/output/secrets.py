@@ -48,7 +48,8 @@ def check_secrets(machine: Machine) -> None:
             raise ConfigError(each.origin, what, status=Exit.HOST if there else None)
         if each.command and shutil.which(each.command[0]) is None:
             raise ConfigError(each.origin, f"{each.title}: there is no program {each.command[0]}")
-    check_program(machine.compression)
+    if machine.secrets:
+        check_program(machine.compression)
 
 
 def all_secrets(machine: Machine) -> tuple[Secret, ...]:

@@ -47,10 +47,10 @@ src_install() {
 	dodir "${tree}"
 	local TREE=${ED}${tree}
 	copied "$(sources)" \
-		\( -path './arch/*' ! -path "./arch/${cpu}" ! -path "./arch/${cpu}/*" -type d -prune -o \
-		-path ./Documentation -prune -o -path ./.git -prune \) -false -o -type f \( \
-		-name 'Makefile*' -o -name 'Kconfig*' -o -name 'Kbuild*' -o -path './scripts/*' \
-		-o -path './include/*' -o \( -name '*.h' ! -path './drivers/gpu/*' \) \)
+		\( -path './arch/*' ! -path "./arch/${cpu}" ! -path "./arch/${cpu}/*" -type d -prune \
+		-o \( -path ./Documentation -o -path ./samples -o -path ./tools -o -path ./.git \) -prune \
+		\) -false -o -type f \( -name 'Makefile*' -o -name 'Kconfig*' -o -name 'Kbuild*' \
+		-o -path './scripts/*' -o -path './include/*' -o \( -name '*.h' ! -path './drivers/gpu/*' \) \)
 	copied build -type f ! -name '*.cmd' ! -name '*.a' ! \( -name '*.o' ! -name crtsavres.o \) \( \
 		-name .config -o -name Module.symvers -o -name System.map \
 		-o -path './scripts/*' -o -path './include/*' -o -path './arch/*' \
