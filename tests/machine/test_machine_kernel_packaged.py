@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from kernels import key_pair, signed_by, with_debian_kernel
+from own import TOML as OWN_ROOT
 from tests.booting import boot_kernel
 from tests.support import Store
 
@@ -99,6 +100,23 @@ def test_a_build_without_the_key_takes_what_it_signed_before(
     (line,) = done.stderr.splitlines()
     assert "machines/packaged.toml:10: key of modules: " in line
     assert line.endswith("modules.key is not there")
+
+
+def test_a_freshroot_has_the_kernel_and_one_without_portage_says_so(
+    store: Store, place: Path, boot: Path
+) -> None:
+    kernel, initramfs = initramfs_of(boot)
+    words = ("sh", "-c", "echo /boot/*")
+    told = store.cloche("freshroot", "packaged", "--", *words, cwd=place, check=True)
+    assert f"/boot/{kernel.name}" in told.stdout.split()
+    assert f"/boot/{initramfs.name}" in told.stdout.split()
+    assert "has no Portage" not in told.stderr
+    text = OWN_ROOT.format(atoms=["app-shells/dash"], more="")
+    (place / "machines/bare.toml").write_text(text)
+    store.cloche("build", "bare", cwd=place, check=True)
+    words = ("dash", "-c", "echo new > /file; echo /usr/local/sbin/*")
+    told = store.cloche("freshroot", "bare", "--", *words, cwd=place, check=True)
+    assert "note: this root has no Portage" in told.stderr
 
 
 def test_it_boots_to_a_shell_of_the_initramfs_and_loads_the_module(boot: Path) -> None:
