@@ -21,7 +21,8 @@ import msgspec
 
 from cloche.building.context import Inputs
 from cloche.config.finish_steps import FinishStep
-from cloche.config.kernel import Kernel, said
+from cloche.config.kernel import Kernel
+from cloche.config.kernel_files import said
 from cloche.config.machine import Machine
 from cloche.decoding import NOT_DECODABLE
 from cloche.output.end import content_of
@@ -111,7 +112,11 @@ def _kernel(kernel: Kernel) -> Iterator[tuple[str, str]]:
     yield "package", asked.atom if asked else ""
     if kernel.target and kernel.sources:
         yield "config", kernel.target
-    for file in (*((kernel.config,) if kernel.config else ()), *kernel.fragments):
+    if kernel.signing:
+        yield "signing", kernel.signing.certificate.name
+    if kernel.initramfs:
+        yield "initramfs", " ".join((kernel.initramfs, *kernel.options))
+    for file in (*((kernel.config,) if kernel.config else ()), *kernel.merged):
         for name, (value, _) in said(file).items():
             yield f"CONFIG_{name}", value
 
