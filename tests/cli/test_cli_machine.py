@@ -49,6 +49,7 @@ def test_what_a_machine_is_besides_its_packages_is_shown(tmp_path: Path, run_clo
     text = file.read_text()
     said = 'hostname = "web1"\nfiles = ["web"]\n'
     more = '\n[users.larry]\ngroups = ["wheel"]\n[services]\non = ["sshd"]\n'
+    more += '[permissions]\n"/etc/motd" = "0640"\n'
     file.write_text(f"{said}{text}{more}")
     with Store.open(tmp_path / "store") as store:
         graph = values.blob(store, "{}", "graph")
@@ -62,6 +63,7 @@ def test_what_a_machine_is_besides_its_packages_is_shown(tmp_path: Path, run_clo
     lines = out.splitlines()
     for line in (
         "files     1 file",
+        "permissions /etc/motd  0640",
         "users     larry  groups wheel",
         "system    hostname  web1",
         "services  sshd  on",

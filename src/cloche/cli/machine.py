@@ -244,10 +244,10 @@ def _told_of_system(system: System) -> Iterator[str]:
         options = [name for name in values if name.startswith("CONFIG_")]
         many = options if section == "kernel" else [*values] if section == "files" else []
         for name in (each for each in values if each not in many):
-            yield f"{section:<10}{name}{f'  {values[name]}' if values[name] else ''}"
+            yield f"{section:<9} {name}{f'  {values[name]}' if values[name] else ''}"
         if many:
             kind = "option" if section == "kernel" else "file"
-            yield f"{section:<10}{count(len(many), kind)}"
+            yield f"{section:<9} {count(len(many), kind)}"
 
 
 def _declared(project: Project, name: str) -> dict[str, Any]:
