@@ -85,6 +85,9 @@ def test_a_key_of_modules_is_named_and_not_read(project: Path) -> None:
     (fragment,) = found.merged
     assert b'CONFIG_SYSTEM_TRUSTED_KEYS="certs/cloche.pem"' in fragment.content
     assert found.fragments == ()
+    found = kernel(f'[kernel]\ndist = "sys-kernel/gentoo-kernel"\n{SIGNING}', project)
+    assert found
+    assert found.merged == ()  # its own configuration has to trust the certificate
 
 
 def test_a_fragment_that_is_against_signing_is_an_error_with_both_places(project: Path) -> None:

@@ -54,7 +54,7 @@ class Kernel:
     @property
     def merged(self) -> tuple[ConfigFile, ...]:
         """The fragments, with what signing needs."""
-        return (*self.fragments, *((FRAGMENT,) if self.signing else ()))
+        return (*self.fragments, *((FRAGMENT,) if self.signing and self.sources else ()))
 
     @property
     def package(self) -> Asked:
