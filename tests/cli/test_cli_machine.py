@@ -11,6 +11,7 @@ from tests.values import project
 from cloche.config.project import load_project
 from cloche.records.builds import Events, keep
 from cloche.records.events import Done, Finished, encode_event
+from cloche.records.logs import new_log
 from cloche.store import Store
 
 FAILED = (
@@ -71,3 +72,14 @@ def test_what_a_machine_is_besides_its_packages_is_shown(tmp_path: Path, run_clo
         "build     not built yet",
     ):
         assert line in lines
+
+
+def test_the_log_of_a_machine_is_not_that_of_one_with_a_number(
+    tmp_path: Path, run_cloche: Run
+) -> None:
+    with Store.open(tmp_path / "store") as store:
+        for name in ("web", "web-2"):
+            new_log(store, f"machine/{name}", "finish").write_text(f"{name}\n")
+    words = ("--store", tmp_path / "store", "log")
+    assert run_cloche(*words, "machine/web")[1] == "web\n"
+    assert run_cloche(*words, "machine/web-2")[1] == "web-2\n"

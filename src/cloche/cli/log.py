@@ -85,6 +85,7 @@ def _newest(store: Store, atom: str, step: str | None, project: Project | None) 
     names = matching(atom, known)
     # A machine's own log of that name is meant only if no package has it.
     names = tuple(n for n in names if not n.startswith(("machine/", "repository/"))) or names
+    names = (atom,) if atom in known else names  # and not those with numbers after it
     found = [path for cpv in names for path in logs.logs_of(store, cpv)]
     wanted = [path for path in found if logs.step_name(path).endswith(f"-{step or 'build'}")]
     newest = max(found, key=logs.step_name, default=None)
