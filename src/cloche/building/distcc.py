@@ -29,7 +29,8 @@ def distribution_of(
     elsewhere = inputs.cross is not None or inputs.interpreters is not None
     if not hosts or own or elsewhere or any(compiles(layer.path) for layer in layers):
         return None
-    toolchain = tuple(layer.id for layer in inputs.ground if layer.kind != "config")
+    made = ("config", "state", "seed-vdb")  # which a host with the seed need not have
+    toolchain = tuple(layer.id for layer in inputs.ground if layer.kind not in made)
     return Distribution(hosts, toolchain, context.policy.elsewhere)
 
 
