@@ -78,7 +78,7 @@ def test_the_log_of_a_machine_is_not_that_of_one_with_a_number(
     tmp_path: Path, run_cloche: Run
 ) -> None:
     with Store.open(tmp_path / "store") as store:
-        for name in ("web", "web-2"):
+        for name in ("web", "web-2", "web-2"):  # the last one is the newest of all
             new_log(store, f"machine/{name}", "finish").write_text(f"{name}\n")
     words = ("--store", tmp_path / "store", "log")
     assert run_cloche(*words, "machine/web")[1] == "web\n"
