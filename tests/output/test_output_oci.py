@@ -10,6 +10,8 @@ import tarfile
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -20,10 +22,11 @@ from tests.seeds.test_seeds_trees import means, wanted
 from tests.support import Store
 
 from cloche.archives import ImportOptions, import_tarball
-from cloche.config.images import Oci
+from cloche.config.errors import ConfigError, Origin
+from cloche.config.images import Image, Oci
 from cloche.errors import ClocheError
 from cloche.layers import Layer, commit, compare
-from cloche.output.oci import config_of
+from cloche.output.oci import config_of, platform_of, ref_of
 from cloche.output.oci_layers import OciLayer, groups, oci_layer, write_layer
 from cloche.seeds import oci
 from cloche.store import Store as Opened
@@ -247,3 +250,29 @@ def test_a_machine_with_another_package_has_the_other_layers_unchanged(
     file.write_text(file.read_text().replace("in full", "in all its length"))
     tiny.build(machine.store, machine.project)
     assert len(blobs(archive).keys() - before.keys()) <= 4
+
+
+def test_the_platform_is_the_machines_and_several_images_have_names_of_their_own(
+    tmp_path: Path,
+) -> None:
+    origin = Origin(tmp_path / "m.toml", 1)
+    one, two = (Image(name, origin, None, Oci()) for name in ("one", "Two_2"))
+
+    def done(chost: str, *images: Image) -> Any:
+        inputs = SimpleNamespace(machine="web", base=[values.layer(tmp_path)])
+        machine = SimpleNamespace(chost=chost, images=images)
+        return SimpleNamespace(context=SimpleNamespace(inputs=inputs), machine=machine)
+
+    arm = done("armv6j-unknown-linux-gnueabihf", one)
+    assert platform_of(arm, one) == {"os": "linux", "architecture": "arm", "variant": "v6"}
+    assert ref_of(arm, one, Oci()) == "web:latest"
+    assert ref_of(done("", one, two), two, Oci()) == "web-two-2:latest"
+    write_elf(tmp_path / "usr/bin/bash", machine=2)
+    with pytest.raises(ConfigError, match="no name is known for sparc"):
+        platform_of(done("", one), one)
+
+
+def write_elf(path: Path, machine: int) -> None:
+    """The head of a program for a CPU, big-endian."""
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"\x7fELF\x02\x02" + bytes(12) + machine.to_bytes(2, "big"))

@@ -114,15 +114,18 @@ def test_what_a_freshroot_built_goes_with_it(store: Store) -> None:
         roots = (kept, open_, killed, store.freshroots / "place@removed")
         for root, blob in zip(roots, built.values(), strict=True):
             store.pin(names.freshroot(store.path, root), (), (blob,), {})
+        older = put_blob(store, "older")  # its name is no path of a root
+        store.pin(f"{names.FRESHROOTS}place/name", (), (older,), {})
         plan = gc(store, dry_run=True)
-        assert len(store.pins(names.FRESHROOTS)) == 4
+        assert len(store.pins(names.FRESHROOTS)) == 5
         assert plan == gc(store)
         assert set(plan.blobs) == {built["killed"], built["removed"]}
         assert plan.pins == ("freshroot/freshroots/place@removed", "freshroot/tmp/freshroot-killed")
         left = {pin.name.rpartition("/")[2] for pin in store.pins(names.FRESHROOTS)}
-        assert left == {"place@kept", open_.name}
+        assert left == {"place@kept", open_.name, "name"}
     assert gc(store).blobs == (built["open"],)
     assert store.has_blob(built["kept"])
+    assert store.has_blob(older)
 
 
 def test_gc_removes_old_logs_and_downloads_and_failed_roots_when_told(store: Store) -> None:

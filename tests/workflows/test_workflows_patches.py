@@ -341,6 +341,13 @@ def _go_back(store: Store, place: Path, new: Path, other: str) -> None:
     shout.write_text(text)
     source.write_text(f"{resolved}\n")
     assert "a change that is not saved" in run(store, place, "rebase", "--back", status=2)
+    (old,) = (path for path in (place / "patches").rglob("0003-data.patch") if path.parent != new)
+    old.rename(place / "away")
+    assert "0003-data.patch: this patch of the rebase is gone; restore it" in (
+        run(store, place, "rebase", "--back", "--force", status=2)
+    )
+    assert shout.exists()
+    (place / "away").rename(old)
     said = run(store, place, "rebase", "--back", "--force")
     assert "tiny/say-2 is at 0003-data.patch again" in said  # it was changed as well
     assert not new.exists()

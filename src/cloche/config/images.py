@@ -239,13 +239,13 @@ def _whole(text: str) -> int:
     return found
 
 
+#: A part of an image's name (github.com/distribution/reference).
+_PART = "[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*"
 #: What these keys of an OCI image may be, and an example.
 _OCI_FORMS: Mapping[str, tuple[re.Pattern[str], str]] = {
-    # github.com/distribution/reference: a name of lower-case parts, and a tag.
     "ref": (
         re.compile(
-            r"([\w.-]+(:\d+)?/)?[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*"
-            r":\w[\w.-]{0,127}",
+            rf"([\w.-]+(:\d+)?/)?{_PART}(/{_PART})*:\w[\w.-]{{0,127}}",
             re.ASCII,
         ),
         '"example.org/web:1.0"',

@@ -65,7 +65,7 @@ def _key(done: Finished, image: Image, root: Sequence[Layer], files: Sequence[La
     options = {k: v for k, v in asdict(image.format).items() if k != "files"}
     made_by = {"tools": done.context.inputs.tools[image.tools].id} if image.tools else {}
     if isinstance(image.format, Oci):
-        options |= {"ref": oci.ref_of(done, image.format), "platform": oci.platform_of(done)}
+        options |= oci.parts_of(done, image, image.format)
     return make_key(
         "image",
         {
@@ -83,7 +83,7 @@ def _made(
     done: Finished, image: Image, root: tuple[Layer, ...], files: tuple[Layer, ...], key: str
 ) -> Outcome:
     if isinstance(image.format, Oci):
-        return oci.make(done, image.format, root)
+        return oci.make(done, image, image.format, root)
     return _made_by_tools(done, image, root, files, key)
 
 

@@ -20,10 +20,11 @@ from cloche.archives.tarformat import Member
 from cloche.archives.tarwriting import TarWriter
 from cloche.building.context import BuildContext
 from cloche.config.chost import cpu_of
-from cloche.config.images import Oci
+from cloche.config.errors import ConfigError
+from cloche.config.images import Image, Oci
 from cloche.layers import SOURCE_DATE_EPOCH, Layer
 from cloche.output.finished import Finished
-from cloche.output.oci_layers import OciLayer, groups, oci_layer
+from cloche.output.oci_layers import FORMAT, OciLayer, groups, oci_layer
 from cloche.seeds.arch import arch_of, host_arch
 from cloche.store import Outcome
 
@@ -38,38 +39,53 @@ _PLATFORMS = {
     "loong": {"architecture": "loong64"},
     "ppc64": {"architecture": "ppc64le"},
     "riscv": {"architecture": "riscv64"},
+    "s390": {"architecture": "s390x"},
     "x86": {"architecture": "386"},
 }
 
 
-def make(done: Finished, format: Oci, root: Sequence[Layer]) -> Outcome:
+def parts_of(done: Finished, image: Image, format: Oci) -> dict[str, str]:
+    """What counts in an image's key besides its layers and options. Raises ConfigError."""
+    platform = json.dumps(platform_of(done, image), sort_keys=True)
+    return {"ref": ref_of(done, image, format), "platform": platform, "layers": FORMAT}
+
+
+def make(done: Finished, image: Image, format: Oci, root: Sequence[Layer]) -> Outcome:
     """Make the image of a machine. Raises ClocheError."""
     context = done.context
     divided = (root,) if format.squash else groups(root)
     layers = [oci_layer(context, group, whole=format.squash) for group in divided]
-    platform = platform_of(done)
+    platform = platform_of(done, image)
     config = config_of(format, platform, layers)
     with context.store.workspace("image") as workspace:
         file = workspace / "image.oci.tar"
-        name = ref_of(done, format)
+        name = ref_of(done, image, format)
         with file.open("xb") as out:
             _write(out, context, name, platform, config, layers)
         blob = context.store.add_blob(file, f"{context.inputs.machine}-{file.name}")
     return Outcome({"image": blob.id})
 
 
-def ref_of(done: Finished, format: Oci) -> str:
-    """The name and tag of an image."""
-    machine = re.sub("[^a-z0-9._]+", "-", done.context.inputs.machine.lower()).strip("._-")
-    return format.ref or f"{machine or 'image'}:latest"
+def ref_of(done: Finished, image: Image, format: Oci) -> str:
+    """The name and tag of an image: what it asks for, or the machine's, and its own of several."""
+    alone = sum(isinstance(each.format, Oci) for each in done.machine.images) == 1
+    name = done.context.inputs.machine + ("" if alone else f"-{image.name}")
+    plain = re.sub("[^a-z0-9]+", "-", name.lower()).strip("-")
+    return format.ref or f"{plain or 'image'}:latest"
 
 
-def platform_of(done: Finished) -> dict[str, str]:
-    """The platform of a machine's programs, in the words of OCI."""
-    chost, seed = done.machine.chost, done.context.inputs.base[0]
-    cpu = cpu_of(chost) if chost else None
+def platform_of(done: Finished, image: Image) -> dict[str, str]:
+    """The platform of a machine's programs, in the words of OCI. Raises ConfigError."""
+    chost, seed = done.machine.chost or "", done.context.inputs.base[0]
+    cpu = cpu_of(chost)
     arch = cpu.gentoo if cpu else arch_of(seed.path) or host_arch().gentoo
-    return {"os": "linux", **_PLATFORMS[arch]}
+    if arch not in _PLATFORMS:
+        what = f"no name is known for {arch} among the platforms of containers"
+        raise ConfigError(image.origin, what, "leave this image out")
+    found = {"os": "linux", **_PLATFORMS[arch]}
+    if arm := re.match(r"armv(\d)", chost):
+        found["variant"] = f"v{arm[1]}"
+    return found
 
 
 def config_of(

@@ -26,7 +26,7 @@ from cloche.store.tree import OPAQUE
 
 MOST = 100  # container engines stop at 127, and the mounts of some at fewer
 _LARGE = 8 << 20  # bytes: such a layer is a group of its own
-_FORMAT = "1"  # raise it when layers are written in another way
+FORMAT = "1"  # raise it when layers are written in another way
 _WHITEOUT, _OPAQUE = b".wh.", b".wh..wh..opq"
 
 
@@ -79,7 +79,7 @@ def oci_layer(context: BuildContext, group: Sequence[Layer], *, whole: bool = Fa
     """
     parts = {f"layer {number}": layer.id for number, layer in enumerate(group)}
     kept = {"whole": "yes"} if whole else {}
-    key = make_key("oci layer", {**parts, **kept, "format": _FORMAT})
+    key = make_key("oci layer", {**parts, **kept, "format": FORMAT})
     machine = context.inputs.machine
     action = remember(
         context.store, key, machine, lambda: _made(context, group, whole), kind="oci layer"

@@ -117,7 +117,9 @@ def gc(
     def given_up(pin: Pin, dead_ones: Sequence[Path]) -> bool:
         if pin.name.startswith(FRESHROOTS):
             root = store.path / pin.name.removeprefix(FRESHROOTS)
-            return root in dead_ones or not root.exists()
+            # A pin of an older cloche has another name, and says nothing of its root.
+            ours = root.is_relative_to(store.tmp) or root.is_relative_to(store.freshroots)
+            return ours and (root in dead_ones or not root.exists())
         if pin.name.startswith(CCACHES):
             return pin.created < now - keep_ccaches
         return recovered and pin.name.startswith(RECOVERED)

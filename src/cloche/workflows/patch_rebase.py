@@ -108,6 +108,7 @@ def go_back(session: Session, tree: WorkTree, *, force: bool) -> Reopened:
     last = numbers[-1]
     pending = tuple(Pending(each.name, each.path) for each in brought[last:])
     back = _open(note, brought[:last], (*pending, *note.pending))
+    waits, *_ = [_saved(each.path) for each in pending]  # before anything is removed
     with chosen(session, f"={note.cpv}", note.machine) as found:
         ready = found.ready()
         removed = [path for path, _ in written.values() if path.is_file()]
@@ -117,9 +118,18 @@ def go_back(session: Session, tree: WorkTree, *, force: bool) -> Reopened:
                 path.parent.rmdir()
         tree.write(back)
         tree.restore(back.tip)
-        patching.apply(ready, tree.path, Path(pending[0].path).read_bytes(), merge=True)
+        patching.apply(ready, tree.path, waits, merge=True)
         tree.write(msgspec.structs.replace(back, untried=False))
     return Reopened(tree, Path(pending[0].name).name, tuple(removed))
+
+
+def _saved(path: str) -> bytes:
+    """The content of a patch of the project. Raises ClocheError if it is gone."""
+    try:
+        return Path(path).read_bytes()
+    except FileNotFoundError as error:
+        todo = "restore it: the rebase takes what it brings from there"
+        raise ClocheError("this patch of the rebase is gone", where=path, todo=todo) from error
 
 
 def _open(note: Note, brought: tuple[Brought, ...], pending: tuple[Pending, ...] = ()) -> Note:
@@ -142,7 +152,7 @@ def _resolve(tree: WorkTree, note: Note, header: Header | None, *, skip: bool) -
         if not tree.diff(note.tip, now):
             todo = f"`cloche patch save --skip` leaves {Path(first.name).name} out of this version"
             raise ClocheError("the work tree has no change", where=note.cpv, todo=todo)
-        content = Path(first.path).read_bytes()
+        content = _saved(first.path)
         text = header.text() if header else diffs.split(content)[0]
         name = Path(first.name).name
         tip = tree.git.commit(now, f"{subject_of(text) or name}\n\n{name}\n", note.tip)
@@ -186,7 +196,7 @@ def _bring(found: Chosen, ready: Ready, tree: WorkTree) -> Rebased:
     note = tree.note()
     while note.pending:
         first = note.pending[0]
-        content = Path(first.path).read_bytes()
+        content = _saved(first.path)
         before = tree.tree()
         try:
             done = patching.apply(ready, tree.path, content, merge=True)
@@ -266,7 +276,7 @@ def _files(tree: WorkTree, note: Note, cpv: Cpv) -> dict[str, tuple[Path, bytes]
         elif each.how == "left out" and for_all:
             files[name] = target, b""
         elif each.how == "fits" and not for_all:
-            files[name] = target, old.read_bytes()
+            files[name] = target, _saved(each.path)
         below = each.commit
     return files
 
