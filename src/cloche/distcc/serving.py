@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import stat
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -162,6 +163,7 @@ def _feed(client: socket.socket, giving: int) -> None:
 @contextlib.contextmanager
 def listening(place: str | tuple[str, int]) -> Iterator[socket.socket]:
     """A listening socket at a place, during a block. Raises ClocheError."""
+    made: os.stat_result | None = None
     try:
         if isinstance(place, tuple):
             family = socket.AF_INET6 if ":" in place[0] else socket.AF_INET
@@ -169,22 +171,25 @@ def listening(place: str | tuple[str, int]) -> Iterator[socket.socket]:
         else:
             _remove_dead(place)
             listener = unix_listener(Path(place))
+            made = os.lstat(place)
     except OSError as error:
         raise cannot_listen(place, error) from error
     try:
         yield listener
     finally:
         listener.close()
-        if isinstance(place, str):
-            Path(place).unlink(missing_ok=True)
+        if isinstance(place, str) and made is not None:
+            with contextlib.suppress(OSError):
+                if os.path.samestat(os.lstat(place), made):  # it may be another one's by now
+                    Path(place).unlink()
 
 
 def _remove_dead(path: str) -> None:
-    """Remove a socket at which nobody listens any more."""
-    with socket.socket(socket.AF_UNIX) as probe:
+    """Remove a socket at which nobody listens any more, and nothing else."""
+    with contextlib.suppress(FileNotFoundError), socket.socket(socket.AF_UNIX) as probe:
+        if not stat.S_ISSOCK(os.lstat(path).st_mode):
+            return  # connecting to a file is refused, too
         try:
             probe.connect(path)
         except ConnectionRefusedError:
             Path(path).unlink()
-        except FileNotFoundError:
-            pass
