@@ -11,7 +11,7 @@ import pytest
 from tests.overlays.published import Upstream
 
 from cloche.errors import Exit
-from cloche.overlays.content import File, check_links, check_names
+from cloche.overlays.content import File, check_links, check_names, write_files
 from cloche.overlays.errors import OverlayError
 from cloche.overlays.source import LINK, REGULAR, Entry, Source, object_id
 from cloche.trees.methods import SyncContext
@@ -107,6 +107,47 @@ def test_links_must_lead_to_what_is_taken(target: str) -> None:
     files = {"a/b/files/link": File(LINK, target.encode())}
     with pytest.raises(OverlayError, match="link to"):
         check_links("thicket", files)
+
+
+ESCAPE = {
+    "l1": File(LINK, b"a/b"),  # to somewhere deep
+    "x": File(LINK, b"l1/../../etc/cron.d"),  # which is not what it looks like
+    "etc/cron.d/y": File(REGULAR, b""),
+    "a/b/y": File(REGULAR, b""),
+}
+
+
+def test_links_through_links_are_refused() -> None:
+    with pytest.raises(OverlayError, match="x is a link to"):
+        check_links("thicket", ESCAPE)
+    for target in (b"../..", b"a/b/c/../y", b"l1/y", b"a/b/y/", b"a/b/y/.."):
+        with pytest.raises(OverlayError, match="x is a link to"):
+            check_links("thicket", {**ESCAPE, "x": File(LINK, target)})
+    for target in (b"a/b", b"a/b/", b"a/b/../../etc/cron.d/y", b"a/b/y", b"l1"):
+        check_links("thicket", {**ESCAPE, "x": File(LINK, target)})
+
+
+@pytest.mark.parametrize("mode", [LINK, REGULAR])
+def test_nothing_is_written_below_what_is_no_directory(mode: str, tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    target = b"../outside" if mode == LINK else b""
+    files = {"x": File(mode, target), "x/y": File(REGULAR, b"planted")}
+    with pytest.raises(OverlayError, match="below a path that is no directory"):
+        check_links("thicket", files)
+    with pytest.raises(FileExistsError):
+        write_files(tmp_path / "tree", files)
+    assert list((tmp_path / "outside").iterdir()) == []
+
+
+def test_a_tree_with_two_entries_of_a_name_is_refused(source: Source, upstream: Upstream) -> None:
+    blob = upstream.git("rev-parse", "HEAD:README.md")
+    inner = upstream.tree("100644 y\0", blob)
+    tree = upstream.tree("120000 x\0", blob, "40000 x\0", inner)
+    commit = upstream.git("commit-tree", "-m", "work", tree)
+    upstream.git("update-ref", "refs/heads/main", commit)
+    assert source.newest() == commit
+    with pytest.raises(OverlayError, match="'x/y' is below a path that is no directory"):
+        source.listing(commit)
 
 
 def test_links_inside_are_kept() -> None:

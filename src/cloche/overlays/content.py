@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import posixpath
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from cloche.overlays.errors import not_taken
-from cloche.overlays.source import LINK, PROGRAM, REGULAR, Entry, object_id
+from cloche.overlays.source import LINK, PROGRAM, REGULAR, Entry, below_another, object_id
 
 _DEEP = 16  # parts of a path
 _LONG = 240  # bytes of a name
+_TOP = PurePosixPath(".")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +46,15 @@ def check_names(overlay: str, entries: Mapping[str, Entry]) -> None:
 
 
 def check_links(overlay: str, files: Files) -> None:
-    """Refuse links that lead out of what is taken. Raises OverlayError."""
+    """Refuse links that lead out of what is taken, and files below files. Raises OverlayError."""
+    if wrong := below_another(files):
+        raise not_taken(overlay, f"{wrong!a} is below a path that is no directory")
     directories = {str(above) for path in files for above in Path(path).parents}
     for path, file in files.items():
         if file.mode != LINK:
             continue
         target = file.content.decode("ascii", "replace")
-        meant = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
-        inside = target.isprintable() and not target.startswith("/")
-        if not inside or (meant not in files and meant not in directories):
+        if not target.isprintable() or not _leads_inside(path, target, files, directories):
             raise not_taken(
                 overlay,
                 f"{path} is a link to {target[:80]!a}, which is not among what is taken",
@@ -61,30 +62,46 @@ def check_links(overlay: str, files: Files) -> None:
             )
 
 
+def _leads_inside(path: str, target: str, files: Files, directories: Collection[str]) -> bool:
+    """Whether the target of a link is there, each step of the way a directory: no other link."""
+    if not target or target.startswith("/"):
+        return False
+    place = PurePosixPath(path).parent
+    *steps, last = target.split("/")
+    for step in steps:
+        if step == ".." and place == _TOP:
+            return False
+        place = place.parent if step == ".." else place / step
+        if str(place) not in directories:
+            return False
+    if last == "..":
+        return place != _TOP
+    return not last or (found := str(place / last)) in files or found in directories
+
+
 def write_files(top: Path, files: Files) -> None:
-    """Write files into a new directory, world-readable whatever the umask is. Raises OSError."""
-    made = set()
-    top.mkdir(exist_ok=True)
+    """Write files into a new directory, world-readable whatever the umask is. Raises OSError.
+
+    Each directory and file has to be new, so that nothing is written through a link.
+    """
+    made = {_TOP}
+    top.mkdir()
     top.chmod(0o755)
     for path, file in sorted(files.items()):
-        for above in reversed(Path(path).parents):
+        for above in reversed(PurePosixPath(path).parents):
             if above not in made:
-                (top / above).mkdir(exist_ok=True)
+                (top / above).mkdir()
                 (top / above).chmod(0o755)
                 made.add(above)
         place = top / path
         if file.mode == LINK:
             place.symlink_to(file.content.decode())
-        else:
-            place.write_bytes(file.content)
-            place.chmod(0o755 if file.mode == PROGRAM else 0o644)
+            continue
+        with place.open("xb") as new:
+            new.write(file.content)
+            os.fchmod(new.fileno(), 0o755 if file.mode == PROGRAM else 0o644)
 
 
 def plain(content: str | bytes) -> File:
     """A regular file."""
     return File(REGULAR, content.encode() if isinstance(content, str) else content)
-
-
-def below(files: Iterable[str], top: str) -> list[str]:
-    """The paths that are below a directory."""
-    return [path for path in files if path.startswith(f"{top}/")]

@@ -9,10 +9,10 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from cloche.config.errors import Origin
 from cloche.config.sync import Sync
@@ -95,6 +95,8 @@ class Source:
                 found[os.fsdecode(name)] = Entry(mode, id_)
         if len(found) > _NAMES_LIMIT:
             raise not_taken(self.overlay, f"it has more than {_NAMES_LIMIT} files")
+        if wrong := below_another(found):  # git makes no such tree, but hands it on
+            raise not_taken(self.overlay, f"{wrong!a} is below a path that is no directory")
         return found
 
     def contents(self, wanted: Mapping[str, Entry], room: Path) -> Mapping[str, bytes]:
@@ -192,6 +194,15 @@ def _batch(data: bytes, ids: Iterable[str]) -> Mapping[str, bytes]:
         found[id_] = data[end + 1 : end + 1 + size]
         place = end + 1 + size + 1
     return found
+
+
+def below_another(paths: Collection[str]) -> str | None:
+    """A path that has another of these paths, which is no directory then, above it."""
+    known = {*paths}
+    for path in sorted(known):
+        if any(str(above) in known for above in PurePosixPath(path).parents):
+            return path
+    return None
 
 
 def object_id(content: bytes) -> str:
