@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import errno
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
+from cloche.config.errors import ConfigError
 from cloche.errors import ClocheError, Exit
 from cloche.overlays import placing
 from cloche.overlays.content import File, plain
@@ -68,7 +71,7 @@ def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
 
 def record(files: dict[str, File], **origins: str) -> Record:
     made = {path: Made(file.id, ("a/b",), origins.get(path, "")) for path, file in files.items()}
-    return Record(overlay="thicket", address="x", commit="0" * 40, files=made)
+    return Record(overlay="thicket", address="https://h.invalid/x", commit="0" * 40, files=made)
 
 
 def test_a_lock_can_be_read_again_and_a_damaged_one_is_told(tmp_path: Path) -> None:
@@ -81,6 +84,30 @@ def test_a_lock_can_be_read_again_and_a_damaged_one_is_told(tmp_path: Path) -> N
         (repository / "metadata/overlay.json").write_bytes(text.encode(errors="surrogateescape"))
         with pytest.raises(ClocheError, match="its lock is damaged"):
             read(repository)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"commit": "--upload-pack=touch planted"},
+        {"commit": "HEAD"},
+        {"commit": "0" * 39},
+        {"address": "--upload-pack=touch planted"},
+        {"address": "ext::sh -c touch"},
+        {"address": ""},
+        {"branch": "--upload-pack=x"},
+        {"branch": "a:b"},
+        {"overlay": "copse"},
+        {"packages": {"../x": ""}},
+        {"packages": {"a/b\x1b[31m": ""}},
+    ],
+    ids=str,
+)
+def test_a_lock_of_somebody_else_is_not_believed(wrong: dict[str, Any], tmp_path: Path) -> None:
+    made = msgspec.structs.replace(record(OLD), **wrong)
+    repository = place(tmp_path / "top", {**OLD, "metadata/overlay.json": encoded(made)})
+    with pytest.raises(ConfigError):
+        read(repository)
 
 
 def test_edits_are_what_differs_but_for_the_cache() -> None:

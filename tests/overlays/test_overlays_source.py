@@ -59,6 +59,18 @@ def test_an_older_commit_can_be_had_again(source: Source, upstream: Upstream) ->
     assert other.listing(first) == source.listing(first)
 
 
+def test_no_commit_or_branch_is_an_option_of_git(source: Source, tmp_path: Path) -> None:
+    planted = tmp_path / "planted"
+    option = f"--upload-pack=touch {planted};git-upload-pack"
+    with pytest.raises(OverlayError, match="not the name of a commit"):
+        source.ensure(option)
+    with pytest.raises(OverlayError):
+        source._fetch("--", option)
+    with pytest.raises(OverlayError):
+        replace(source, branch=option).newest()
+    assert not planted.exists()
+
+
 def test_a_branch_or_address_that_is_not_there_is_told(source: Source, tmp_path: Path) -> None:
     with pytest.raises(OverlayError, match="check its address and branch") as error:
         replace(source, branch="lost").newest()

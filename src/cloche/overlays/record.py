@@ -15,7 +15,8 @@ import msgspec
 from cloche.config.errors import ConfigError, Origin
 from cloche.decoding import NOT_DECODABLE
 from cloche.overlays.content import File, plain
-from cloche.overlays.source import LINK, PROGRAM, REGULAR
+from cloche.overlays.source import LINK, PROGRAM, REGULAR, is_commit
+from cloche.overlays.wishes import checked_address, is_branch, is_overlay, is_package
 
 RECORD = "metadata/overlay.json"
 _LIMIT = 64 << 20  # bytes
@@ -64,11 +65,30 @@ def read(repository: Path) -> Record | None:
     try:
         if file.lstat().st_size > _LIMIT:
             raise OSError
-        return msgspec.json.decode(file.read_bytes(), type=Record)
-    except (OSError, *NOT_DECODABLE) as error:
+        record = msgspec.json.decode(file.read_bytes(), type=Record)
+        _check(record, repository, Origin(file))
+        return record
+    except (OSError, _WrongError, *NOT_DECODABLE) as error:
         todo = "move the directory away, then run `cloche overlay update`"
         what = "it was not made by `cloche overlay`, or its lock is damaged"
         raise ConfigError(Origin(file), what, todo) from error
+
+
+class _WrongError(Exception):
+    """A value that cloche never writes: the project may be somebody else's, and git gets it."""
+
+
+def _check(record: Record, repository: Path, origin: Origin) -> None:
+    """See that each value is what its name says. Raises _WrongError, `ConfigError`."""
+    if not (
+        record.overlay == repository.name
+        and is_overlay(record.overlay)
+        and is_commit(record.commit)
+        and is_branch(record.branch)
+        and all(is_package(package) for package in record.packages)
+    ):
+        raise _WrongError
+    checked_address(record.address, origin)
 
 
 def present(repository: Path) -> Mapping[str, File]:

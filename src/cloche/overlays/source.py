@@ -67,17 +67,19 @@ class Source:
         self._prepare()
         self.context.report(f"fetching {shown(self.address)} {self.branch}".rstrip())
         name = f"refs/heads/{self.branch}" if self.branch else "HEAD"
-        self._fetch("--depth=1", "--force", _REMOTE, f"{name}:{_TIP}")
+        self._fetch("--depth=1", "--force", "--", _REMOTE, f"{name}:{_TIP}")
         return self._git("rev-parse", "--verify", f"{_TIP}^{{commit}}").decode().strip()
 
     def ensure(self, commit: str) -> None:
         """See that a commit is there, with its trees. Raises OverlayError."""
+        if not is_commit(commit):
+            raise not_taken(self.overlay, f"{commit[:80]!a} is not the name of a commit")
         self._prepare()
         with suppress(TreeError):
             self._run("cat-file", "-e", f"{commit}^{{tree}}")
             return
         self.context.report(f"fetching the commit {commit[:12]} of {shown(self.address)}")
-        self._fetch("--depth=1", "--force", _REMOTE, f"{commit}:{_TIP}")
+        self._fetch("--depth=1", "--force", "--", _REMOTE, f"{commit}:{_TIP}")
 
     def check_signature(self, commit: str, keyring: Path, room: Path) -> None:
         """Check that a commit is signed by a key of a keyring. Raises SignatureError."""
@@ -109,7 +111,7 @@ class Source:
             return {}
         lacking = self._lacking(ids)
         for start in range(0, len(lacking), _BATCH):
-            self._fetch(_REMOTE, *lacking[start : start + _BATCH])
+            self._fetch("--", _REMOTE, *lacking[start : start + _BATCH])
         asked = room / "objects"
         asked.write_text("".join(f"{id_}\n" for id_ in ids))
         sizes = self._git("cat-file", "--batch-check=%(objectsize)", stdin=asked).split()

@@ -17,6 +17,7 @@ from cloche.config.files import names, read_text, replace_text
 
 _NAME: Final = r"[A-Za-z0-9_][A-Za-z0-9_-]*"  # PMS 3.1.5
 _PAIR: Final = re.compile(rf"(?P<cp>{CATEGORY}/{PACKAGE})::(?P<overlay>{_NAME})")
+_PACKAGE: Final = re.compile(rf"{CATEGORY}/{PACKAGE}")
 _VERSIONED: Final = re.compile(rf".*-{VERSION}")
 _SCHEMES: Final = ("https://", "http://", "git://", "ssh://", "file://")
 _OPTIONS: Final = ("branch", "keyring", "deps")
@@ -85,15 +86,30 @@ def parse(text: str, origin: Origin) -> Wish:
 def _with_option(wish: Wish, name: str, value: str) -> Wish:
     if name == "deps":
         found = tuple(value.split(","))
-        wrong = next((each for each in found if not re.fullmatch(_NAME, each)), None)
+        wrong = next((each for each in found if not is_overlay(each)), None)
         if wrong is not None:
             raise ConfigError(wish.origin, f"“{wrong}” is not the name of an overlay")
         return replace(wish, deps=found)
     if name == "branch":
-        if value.startswith("-") or ".." in value or ":" in value:
+        if not is_branch(value):
             raise ConfigError(wish.origin, f"“{value}” is not a branch")
         return replace(wish, branch=value)
     return replace(wish, keyring=value)
+
+
+def is_overlay(text: str) -> bool:
+    """Whether this can be the name of an overlay."""
+    return re.fullmatch(_NAME, text) is not None
+
+
+def is_package(text: str) -> bool:
+    """Whether this is CATEGORY/PN."""
+    return _PACKAGE.fullmatch(text) is not None
+
+
+def is_branch(text: str) -> bool:
+    """Whether this can be a branch, or none: git gets it as a part of a refspec."""
+    return text.isprintable() and not (text.startswith("-") or ".." in text or ":" in text)
 
 
 def checked_address(text: str, origin: Origin) -> str:
