@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import stat
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,7 @@ def test_a_dead_socket_is_replaced_and_one_in_use_is_not(tmp_path: Path) -> None
     path = tmp_path / "socket"
     dead_socket(path)
     with listening(str(path)):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600  # for its owner and root
         with pytest.raises(ClocheError, match="cannot listen"), listening(str(path)):
             pytest.fail("two listen there")
         with socket.socket(socket.AF_UNIX) as client:

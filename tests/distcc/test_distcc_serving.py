@@ -26,6 +26,7 @@ class Site:
 
     listen: Path
     seed: str
+    other: str
     said: Path
 
     def greeted(self, line: bytes) -> tuple[socket.socket, bytes]:
@@ -34,7 +35,7 @@ class Site:
         client.settimeout(60)
         client.connect(str(self.listen))
         client.sendall(line + b"\n")
-        return client, line_of(client, 4096)
+        return client, line_of(client, 4096, 60)
 
     def answer(self, request: bytes) -> bytes:
         """What comes of a request."""
@@ -58,7 +59,8 @@ def site(root_seeded: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     room = tmp_path_factory.mktemp("serving")
     with Opened.open(root_seeded.path) as store:
         seed = store.pins("seed/")[0].trees[0]
-    made = Site(room / "socket", seed, room / "said")
+        repository = next(tree for tree in store.trees() if tree.kind == "repository")
+    made = Site(room / "socket", seed, repository.id, room / "said")
     words = ("--store", root_seeded.path, "distcc", "serve", "--listen", f"unix:{made.listen}")
     with made.said.open("wb") as file:
         process = subprocess.Popen(root_seeded.user.command(*words), stderr=file, cwd="/")
@@ -101,6 +103,13 @@ def test_another_compiler_or_another_protocol_is_refused(
     assert f"refused: {first.decode().strip()}" in site.said.read_text()
 
 
+def test_only_layers_with_compilers_are_shown(site: Site) -> None:
+    """Others of the store may hold anything, and are of no use to a compile."""
+    client, first = site.greeted(msgspec.json.encode(Hello((site.other,))))
+    with client:
+        assert b"is no toolchain" in first
+
+
 @pytest.mark.parametrize(
     "request_", [b"", b"DIST00000003", b"DIST00000001ARGC00000002ARGV00000003gcc", b"\xff" * 99,
                  b"DIST00000001ARGCffffffff", b"DIST00000001ARGC-0000001"],
@@ -111,9 +120,14 @@ def test_a_request_that_is_none_is_not_answered(site: Site, request_: bytes) -> 
 
 def test_a_caller_sees_a_sandbox_alone(site: Site) -> None:
     """Whatever program is asked for runs: without a network, and over a root that stays."""
-    program = "touch /usr/x && echo wrote; cat /proc/net/dev | grep -v lo:; ls /proc | grep ^[0-9]"
+    program = (
+        "echo began; touch /usr/x && echo wrote;"
+        " grep -v lo: /proc/net/dev | grep :; ls /proc | grep ^[0-9]; echo ended"
+    )
     done = site.run("/bin/sh", "-c", program, "-o", "x.o", "x.c")
     out = done.partition(b"SOUT")[2]
+    assert b"began" in out
+    assert b"ended" in out
     assert b"wrote" not in out
     assert b": " not in out  # no interface
     assert len([word for word in out.split() if word.isdigit()]) <= 5

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from cloche.building.compilers import compiles, has_distcc
 from cloche.building.context import BuildContext
 from cloche.building.errors import no_distcc
+from cloche.distcc.hosts import KINDS
 from cloche.layers import Layer
 from cloche.plan.depgraph import Package
 from cloche.tasks.task import Distribution
@@ -30,8 +31,10 @@ def distribution_of(
     if not hosts or own or elsewhere or any(compiles(layer.path) for layer in layers):
         return None
     made = ("config", "state", "seed-vdb")  # which a host with the seed need not have
-    toolchain = tuple(layer.id for layer in inputs.ground if layer.kind not in made)
-    return Distribution(hosts, toolchain, context.policy.elsewhere)
+    toolchain = [layer for layer in inputs.ground if layer.kind not in made]
+    if not all(layer.kind in KINDS for layer in toolchain):
+        return None
+    return Distribution(hosts, tuple(layer.id for layer in toolchain), context.policy.elsewhere)
 
 
 def check(context: BuildContext) -> None:

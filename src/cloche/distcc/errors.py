@@ -29,3 +29,9 @@ def cannot_listen(place: str | tuple[str, int], error: OSError) -> DistccError:
     what = f"cannot listen: {error.strerror or error}"
     todo = "name another place with --listen"
     return DistccError(what, where=where, todo=todo, status=Exit.HOST)
+
+
+def no_toolchain(id: str, kind: str) -> DistccError:
+    """Compilers are asked for in a layer that is of no seed."""
+    todo = "name the layers of a seed"
+    return DistccError(f"the layer {id} ({kind}) is no toolchain", todo=todo)

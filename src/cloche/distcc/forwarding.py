@@ -6,7 +6,6 @@ What comes from the sandbox is not looked at: the host that compiles it does so 
 from __future__ import annotations
 
 import contextlib
-import select
 import socket
 import threading
 import time
@@ -17,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from cloche.distcc.hosts import BUSY, LONGEST, OK, Hello, Host, host_of, line_of
-from cloche.fetching.forward import unix_listener
+from cloche.fetching.forward import connections, relay, unix_listener
 
 CONNECTING = 5.0  # seconds until a host counts as silent
 IDLE = 900.0  # seconds without a byte: a compile may take long
@@ -31,7 +30,7 @@ class Hosts:
         self._hosts = tuple(hosts)
         self._lock = threading.Lock()
         self._busy = dict.fromkeys(self._hosts, 0)
-        self._until: dict[Host, float] = {}
+        self._until: dict[tuple[Host, Hello | None], float] = {}  # None: whatever is asked for
         self._refusals: dict[Host, str] = {}  # the last reason of each
         self._told: dict[Host, str] = {}
 
@@ -39,7 +38,7 @@ class Hosts:
     def connected(self, hello: Hello) -> Iterator[socket.socket | None]:
         """A connection to a host that is free and has this toolchain; None if none is."""
         tried: set[Host] = set()
-        while (host := self._taken(tried)) is not None:
+        while (host := self._taken(hello, tried)) is not None:
             tried.add(host)
             try:
                 with contextlib.ExitStack() as stack:
@@ -59,14 +58,15 @@ class Hosts:
             self._told |= dict(found)
         return sorted((host.text, reason) for host, reason in found)
 
-    def _taken(self, tried: set[Host]) -> Host | None:
+    def _taken(self, hello: Hello, tried: set[Host]) -> Host | None:
         """The host with the most free places, of which one is taken."""
         now = time.monotonic()
         with self._lock:
             free = {
                 host: host.limit - self._busy[host]
                 for host in self._hosts
-                if host not in tried and self._until.get(host, now) <= now
+                if host not in tried
+                and all(self._until.get((host, each), now) <= now for each in (hello, None))
             }
             host = max(free, key=lambda each: free[each], default=None)
             if host is None or free[host] <= 0:
@@ -78,28 +78,30 @@ class Hosts:
         try:
             server = host.connected(CONNECTING)
         except OSError as error:
-            self._refused(host, error.strerror or str(error))
+            self._refused(host, None, error.strerror or str(error))
             return None
         try:
-            server.settimeout(CONNECTING)
             server.sendall(msgspec.json.encode(hello) + b"\n")
-            answer = line_of(server, LONGEST)
+            answer = line_of(server, LONGEST, CONNECTING)
             if answer == BUSY:
                 server.close()
                 return None
             if answer != OK:
-                raise OSError(0, answer.decode(errors="replace").strip())
+                server.close()
+                self._refused(host, hello, answer.decode(errors="replace").strip())
+                return None
             server.settimeout(IDLE)
         except (OSError, EOFError) as error:
             server.close()
-            self._refused(host, getattr(error, "strerror", None) or "it broke off")
+            self._refused(host, None, getattr(error, "strerror", None) or "it broke off")
             return None
         return server
 
-    def _refused(self, host: Host, reason: str) -> None:
+    def _refused(self, host: Host, hello: Hello | None, reason: str) -> None:
+        """Leave a host alone, for one toolchain or for all."""
         with self._lock:
             self._refusals[host] = reason
-            self._until[host] = time.monotonic() + LEFT_ALONE
+            self._until[host, hello] = time.monotonic() + LEFT_ALONE
 
 
 @cache
@@ -122,16 +124,17 @@ def forwarding(hosts: Hosts, layers: Sequence[str], path: Path) -> Iterator[None
             try:
                 client.settimeout(IDLE)
                 with contextlib.suppress(OSError):
-                    relay(client, server)
+                    relay(client, server, IDLE)
             finally:
                 with lock:
                     held.difference_update((client, server))
 
     def accept() -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                client, _ = listener.accept()
+        for client in connections(listener):
+            try:
                 threading.Thread(target=serve, args=(client,), daemon=True).start()
+            except RuntimeError:  # no more threads: it compiles itself
+                client.close()
 
     listener = unix_listener(path)
     thread = threading.Thread(target=accept, daemon=True)
@@ -145,24 +148,6 @@ def forwarding(hosts: Hosts, layers: Sequence[str], path: Path) -> Iterator[None
         with lock:
             for each in held:
                 _shut(each)
-
-
-def relay(one: socket.socket, other: socket.socket) -> None:
-    """Copy both ways until the other one closes, or nothing comes. Raises OSError."""
-    ways = {one: other, other: one}
-    while other in ways:
-        ready, _, _ = select.select(list(ways), [], [], IDLE)
-        if not ready:
-            return
-        for source in ready:
-            if data := source.recv(1 << 16):
-                ways[source].sendall(data)
-                continue
-            with contextlib.suppress(OSError):
-                ways[source].shutdown(socket.SHUT_WR)
-            del ways[source]
-            if source is other:
-                return
 
 
 def _shut(sock: socket.socket) -> None:

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import re
 import socket
+import time
 from dataclasses import dataclass
 
 import msgspec
 
 PORT = 3633  # distccd has 3632
 LIMIT = 4  # compiles at once, if nothing is said
-LONGEST = 1 << 18  # bytes of a first line
+MOST_LAYERS = 16  # of a toolchain; a seed is one
+KINDS = frozenset({"seed", "strict"})  # kinds of layers with compilers for others
+LONGEST = 1 << 12  # bytes of a first line
 OK = b"ok\n"
 BUSY = b"busy\n"  # all its places are taken
 _TCP = re.compile(r"(\[[0-9a-fA-F:.]+\]|[\w.-]+)(?::(\d{1,5}))?(?:/(\d{1,4}))?", re.ASCII)
@@ -72,14 +75,19 @@ def hello_of(line: bytes) -> Hello | None:
         hello = msgspec.json.decode(line, type=Hello)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
-    plain = all(_ID.fullmatch(id) for id in hello.layers)
-    return hello if plain and hello.layers and hello.version == 1 else None
+    layers = hello.layers
+    plain = all(_ID.fullmatch(id) for id in layers) and len(set(layers)) == len(layers)
+    return hello if plain and 0 < len(layers) <= MOST_LAYERS and hello.version == 1 else None
 
 
-def line_of(connection: socket.socket, longest: int) -> bytes:
-    """A line, with its end. Nothing behind it is read. Raises OSError, EOFError."""
-    line = bytearray()
+def line_of(connection: socket.socket, longest: int, seconds: float) -> bytes:
+    """A line, with its end, which must be there in time. Nothing behind it is read.
+
+    Changes the connection's timeout. Raises OSError, EOFError.
+    """
+    line, end = bytearray(), time.monotonic() + seconds
     while not line.endswith(b"\n"):
+        connection.settimeout(max(0.001, end - time.monotonic()))
         seen = connection.recv(4096, socket.MSG_PEEK)
         wanted = seen.find(b"\n") + 1 or len(seen)
         if not seen or len(line) + wanted > longest:

@@ -16,10 +16,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cloche.distcc.errors import cannot_listen
-from cloche.distcc.hosts import BUSY, LONGEST, OK, Hello, hello_of, line_of
+from cloche.distcc.errors import cannot_listen, no_toolchain
+from cloche.distcc.hosts import BUSY, KINDS, LONGEST, OK, Hello, hello_of, line_of
 from cloche.errors import ClocheError
-from cloche.fetching.forward import unix_listener
+from cloche.fetching.forward import connections, unix_listener
 from cloche.layers import SOURCE_DATE_EPOCH, layer_of
 from cloche.linux import descriptors
 from cloche.roots import unions
@@ -59,43 +59,43 @@ class Server:
     def serve(self, listener: socket.socket) -> None:
         """Serve all that connect, until the listener is shut down."""
         places = threading.BoundedSemaphore(self.jobs)
-        connections = threading.BoundedSemaphore(MOST_CONNECTIONS)
-        while True:
-            connections.acquire()  # given back by the thread
+        open_ = threading.BoundedSemaphore(MOST_CONNECTIONS)
+        for client in connections(listener, lambda error: self._tell(f"waiting: {error.strerror}")):
+            open_.acquire()  # given back by the thread
             try:
-                client, _ = listener.accept()
-            except OSError:
-                return
-            words = (client, places, connections)
-            threading.Thread(target=self._serve, args=words, daemon=True).start()
+                words = (client, places, open_)
+                threading.Thread(target=self._serve, args=words, daemon=True).start()
+            except RuntimeError as error:  # no more threads
+                self._tell(f"waiting: {error}")
+                client.close()
+                open_.release()
 
     def _serve(
         self,
         client: socket.socket,
         places: threading.BoundedSemaphore,
-        connections: threading.BoundedSemaphore,
+        open_: threading.BoundedSemaphore,
     ) -> None:
         try:
             with client, contextlib.suppress(OSError, EOFError):
                 self._greet(client, places)
         finally:
-            connections.release()
+            open_.release()
 
     def _greet(self, client: socket.socket, places: threading.BoundedSemaphore) -> None:
-        client.settimeout(GREETING)
-        hello = hello_of(line_of(client, LONGEST))
+        hello = hello_of(line_of(client, LONGEST, GREETING))
         if hello is None:
             self._refuse(client, "not a request for a compile")
-            return
-        try:
-            sandbox = self.sandbox_of(hello)
-        except ClocheError as error:
-            self._refuse(client, error.what)
             return
         if not places.acquire(blocking=False):
             client.sendall(BUSY)
             return
         try:
+            try:
+                sandbox = self.sandbox_of(hello)
+            except ClocheError as error:
+                self._refuse(client, error.what)
+                return
             client.sendall(OK)
             client.settimeout(IDLE)
             self._compile(client, sandbox)
@@ -103,20 +103,30 @@ class Server:
             places.release()
 
     def sandbox_of(self, hello: Hello) -> Sandbox:
-        """The sandbox of a caller's toolchain. Raises ClocheError if this store lacks a layer."""
+        """The sandbox of a caller's toolchain. Raises ClocheError if this store lacks a layer.
+
+        Other layers than those with compilers are refused: whatever they hold would be shown.
+        """
         layers = [layer_of(self.store.tree(id)) for id in hello.layers]
+        for layer in layers:
+            if layer.kind not in KINDS:
+                raise no_toolchain(layer.id, layer.kind)
         lowers = unions.lowers(self.store, (), layers)
         return Sandbox(lowers, binds=(Bind(PROGRAM, INSIDE),), limits=LIMITS)
 
     def _refuse(self, client: socket.socket, reason: str) -> None:
         line = " ".join(reason.split())
+        self._tell(f"refused: {line}")
+        client.sendall(f"{line}\n".encode())
+
+    def _tell(self, line: str) -> None:
+        """Say a line, once."""
         with self._lock:
             new = line not in self._said and len(self._said) < MOST_SAID
             if new:
                 self._said.add(line)
         if new:
-            self.say(f"refused: {line}")
-        client.sendall(f"{line}\n".encode())
+            self.say(line)
 
     def _compile(self, client: socket.socket, sandbox: Sandbox) -> None:
         """Join a caller to a sandbox of its own."""
@@ -170,7 +180,7 @@ def listening(place: str | tuple[str, int]) -> Iterator[socket.socket]:
             listener = socket.create_server(place, family=family, backlog=128)
         else:
             _remove_dead(place)
-            listener = unix_listener(Path(place))
+            listener = unix_listener(Path(place), 0o600)
             made = os.lstat(place)
     except OSError as error:
         raise cannot_listen(place, error) from error

@@ -8,14 +8,16 @@ and rsync tunnel with CONNECT; FTP is answered as HTTP, as other proxies do.
 from __future__ import annotations
 
 import contextlib
+import errno
 import ipaddress
 import os
-import select
+import selectors
 import shutil
 import socket
 import threading
+import time
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
@@ -25,6 +27,7 @@ from cloche.fetching.reach import Place, place_of, refusal
 
 CONNECTING = 60.0  # seconds until a server counts as silent
 IDLE = 600.0  # seconds without a byte either way
+_AGAIN = 0.2  # seconds after which accepting is tried again
 _HEAD = 1 << 16  # bytes of a request's head, at most
 _HOP = ("proxy-", "connection:", "keep-alive:")  # hop-by-hop headers
 
@@ -69,11 +72,7 @@ class Forwarder:
                     _shut(connection)
 
     def _accept(self, listener: socket.socket) -> None:
-        while True:
-            try:
-                client, _ = listener.accept()
-            except OSError:
-                return
+        for client in connections(listener):
             threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
@@ -131,7 +130,7 @@ class Forwarder:
                 lines = [f"{method} {path} HTTP/1.1", *kept, *authorization, *own, "", ""]
                 server.sendall("\r\n".join(lines).encode("latin-1"))
             server.sendall(rest)
-            _copy(client, server)
+            relay(client, server, IDLE)
 
     def _upstream(self, scheme: str, place: Place) -> tuple[Place, list[str]] | None:
         """The user's proxy for a request, with the header that it needs; None without one."""
@@ -170,15 +169,38 @@ class Forwarder:
         raise _RefusedError(403, f"refused: {reason}")
 
 
-def unix_listener(path: Path) -> socket.socket:
-    """A listening socket at a path of any length, to which every user may connect."""
+def connections(
+    listener: socket.socket, failed: Callable[[OSError], None] | None = None
+) -> Iterator[socket.socket]:
+    """All that connect, until the listener is shut down or closed.
+
+    When there is no descriptor left, or the like, ``failed`` hears of it and a while passes.
+    """
+    while True:
+        try:
+            client, _ = listener.accept()
+        except OSError as error:
+            if error.errno in (errno.EINVAL, errno.EBADF):
+                return
+            if failed is not None:
+                failed(error)
+            time.sleep(_AGAIN)
+            continue
+        yield client
+
+
+def unix_listener(path: Path, mode: int = 0o666) -> socket.socket:
+    """A listening socket at a path of any length, to which every user may connect.
+
+    Or those whom ``mode`` lets write.
+    """
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         listener.bind(f"/proc/self/fd/{directory}/{path.name}")
     finally:
         os.close(directory)
-    path.chmod(0o666)
+    path.chmod(mode)  # nobody can connect before it listens
     listener.listen()
     return listener
 
@@ -250,22 +272,23 @@ def _path(target: str) -> str:
     return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
 
-def _copy(one: socket.socket, other: socket.socket) -> None:
-    """Copy both ways until the server closes, or nothing comes for `IDLE` seconds."""
-    ways = {one: other, other: one}
-    while other in ways:
-        ready, _, _ = select.select(list(ways), [], [], IDLE)
-        if not ready:
-            return
-        for source in ready:
-            if data := source.recv(1 << 16):
-                ways[source].sendall(data)
-                continue
-            with contextlib.suppress(OSError):
-                ways[source].shutdown(socket.SHUT_WR)
-            del ways[source]
-            if source is other:
-                return
+def relay(one: socket.socket, other: socket.socket, seconds: float) -> None:
+    """Copy both ways until the other one closes, or nothing comes for so long. Raises OSError."""
+    with selectors.PollSelector() as selector:  # unlike select(2), for any number
+        ways = {one: other, other: one}
+        for source in ways:
+            selector.register(source, selectors.EVENT_READ)
+        while ready := selector.select(seconds):
+            for key, _ in ready:
+                source = one if key.fileobj is one else other
+                if data := source.recv(1 << 16):
+                    ways[source].sendall(data)
+                    continue
+                with contextlib.suppress(OSError):
+                    ways[source].shutdown(socket.SHUT_WR)
+                selector.unregister(source)
+                if source is other:
+                    return
 
 
 def _ftp(client: socket.socket, uri: str, headers: list[str], address: str, port: int) -> None:
