@@ -4,7 +4,8 @@ The sandbox has no network. A port of its loopback leads to a socket that the ho
 it; what the host connects to it compiles with the same compilers. So nothing here changes a
 result, and this file is in no key.
 
-distcc's messages are dropped: a test of a build's may look at what a compiler says.
+distcc's messages are dropped: a test of a build's may look at what a compiler says. What fails
+elsewhere is compiled here by ``send``: distcc itself would use no host meanwhile.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,23 +31,47 @@ PLACE = Path("/var/tmp/portage/.cloche-distcc")  # noqa: S108 - a directory of t
 #: their result has columns of the source, which a preprocessed source has not: debug information,
 #: sanitizers, std::source_location of C++20.
 _HERE = "|".join((
-    "-save-temps*", "-fstack-usage", "-gsplit-dwarf", "-fdump-*", "-fcallgraph-info*", "-fplugin*",
+    "-save-temps*", "--save-temps*",
+    "-fstack-usage", "-gsplit-dwarf", "-fdump-*", "-fcallgraph-info*", "-fplugin*",
     "-B*", "-m*=native", "-wrapper", "-aux-info", "-fcompare-debug*", "-specs*", "--specs*", "@*",
-    "-flto*", "-g*", "-fsanitize*", "-frecord*", "-std=*++[2-9]*", "-x*",
-    "-fmodules*", "-fprofile-*", "-fopt-info*", "-dumpdir", "-dumpbase*", "-fsave-optimization*",
+    "-flto*", "-g*", "-fsanitize*", "-frecord*", "-std=*++[2-8]*", "-x*",
+    "--std*", "--debug*", "--language*", "--prefix*", "--dump*", "-Wa,*-g*", "-Xassembler*",
+    "-ftime-trace*", "-fverbose-asm", "-*coverage",
+    "-fmodules*", "-fprofile-*", "-fopt-info*", "-d*", "-fsave-optimization*",
     "-fdiagnostics-format=*", "-Xclang", "-include-pch", "-fauto-profile*", "-fembed-bitcode*",
 ))  # fmt: skip
 _SEND = """\
 #!/bin/bash
+# A compile here has one of as many locks as there are cores; one that it runs itself needs none.
+here() {{
+	[[ $CLOCHE_COMPILES_HERE ]] && exec "$@"
+	local number lock
+	export CLOCHE_COMPILES_HERE=1
+	for number in {{1..{cores}}}; do
+		exec {{lock}}< {locks}/$number
+		{flock} -n $lock && exec "$@"
+		exec {{lock}}<&-
+	done
+	exec {{lock}}< {locks}/$(( $$ % {cores} + 1 ))
+	{flock} $lock
+	exec "$@"
+}}
+[[ $COMPILER_PATH$GCC_EXEC_PREFIX$GCC_COMPARE_DEBUG$CCC_OVERRIDE_OPTIONS ]] && here "$@"
 for word in "${{@:2}}"; do
-	case $word in {here}) exec "$@" ;; esac
-	case $1$word in {modern}) exec "$@" ;; esac
+	case $word in {here}) here "$@" ;; esac
+	case $1$word in {modern}) here "$@" ;; esac
 done
 unset -v "${{!DISTCC_@}}"
 export DISTCC_DIR={directory}/$UID DISTCC_HOSTS={hosts} DISTCC_BACKOFF_PERIOD=2
-export DISTCC_NO_REWRITE_CROSS=1 DISTCC_LOG=/dev/null
+export DISTCC_NO_REWRITE_CROSS=1 DISTCC_SKIP_LOCAL_RETRY=1
 [[ -d $DISTCC_DIR ]] || mkdir -p "$DISTCC_DIR"
-exec {program} "$@"
+{{ said=$({program} "$@" 2>&1 >&3 3>&-); }} 3>&1
+status=$?
+if (( status )) && [[ $said =~ "ERROR: compile ".*" on 127.0.0.1:".*" failed" ]]; then here "$@"; fi
+[[ $said ]] && while IFS= read -r line; do
+	[[ $line == "distcc["+([0-9])"] "* ]] || printf '%s\\n' "$line"
+done <<< "$said" >&2
+exit $status
 """
 #: C++, by the name of the compiler or of a source.
 _CXX = "*++*|*.cc|*.cpp|*.cxx|*.C|*.CPP|*.mm|*.M"
@@ -75,10 +101,16 @@ class Sender:
             f"127.0.0.1:{listener.getsockname()[1]}/{self.slots} localhost/{cores} "
             f"--localslots={cores} --localslots_cpp={cores + self.slots}"
         )
-        words = {"directory": directory, "hosts": hosts, "program": self.program}
+        locks = PLACE / "locks"
+        locks.mkdir()
+        for number in range(1, cores + 1):
+            self._write(locks / str(number), "")
+        flock = shutil.which("flock", path=settings["PATH"]) or "true"
+        words = {"directory": directory, "hosts": hosts, "program": self.program, "locks": locks,
+                 "flock": flock}  # fmt: skip
         quoted = {name: shlex.quote(str(word)) for name, word in words.items()}
         modern = _CXX if is_modern(settings["PATH"]) else "-"
-        self._write(self.send, _SEND.format(here=_HERE, modern=modern, **quoted))
+        self._write(self.send, _SEND.format(here=_HERE, modern=modern, cores=cores, **quoted))
         for name, compiler in ccache.compilers_in(settings["PATH"]).items():
             if compiler.startswith("/usr/"):
                 text = _WRAPPER.format(send=self.send, compiler=shlex.quote(compiler))
@@ -96,16 +128,19 @@ class Sender:
 
     def _accept(self, listener: socket.socket) -> None:
         while True:
-            client, _ = listener.accept()
-            server = socket.socket(socket.AF_UNIX)
             try:
-                server.connect(SOCKET)
-            except OSError:
-                client.close()
+                client, _ = listener.accept()
+            except OSError:  # no descriptor is left, or the like
+                time.sleep(0.2)
                 continue
-            for source, target, back in ((client, server, False), (server, client, True)):
-                words = (source, target, back)
-                threading.Thread(target=self._copy, args=words, daemon=True).start()
+            with contextlib.suppress(OSError, RuntimeError), contextlib.ExitStack() as stack:
+                stack.callback(client.close)
+                server = stack.enter_context(socket.socket(socket.AF_UNIX))
+                server.connect(SOCKET)
+                for source, target, back in ((client, server, False), (server, client, True)):
+                    words = (source, target, back)
+                    threading.Thread(target=self._copy, args=words, daemon=True).start()
+                stack.pop_all()
 
     def _copy(self, source: socket.socket, target: socket.socket, back: bool) -> None:
         """Copy one way. What is left is the other way's, unless the host has ended."""
