@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from cloche.config.errors import ConfigError, Origin
-from cloche.overlays.wishes import Wish, added, by_overlay, parse, read, removed, write
+from cloche.overlays.wishes import (
+    Wish,
+    added,
+    by_overlay,
+    contradicted,
+    left,
+    parse,
+    read,
+    removed,
+    write,
+)
 
 ORIGIN = Origin(Path("list"), 1)
 
@@ -56,6 +67,29 @@ def test_lists_are_a_file_or_all_files_of_a_directory(tmp_path: Path) -> None:
     assert (place / "mine").read_text() == "# mine\na/x::m\na/y::mine\n"
     write(removed(place, ["a/x::m"]))
     assert (place / "mine").read_text() == "# mine\na/y::mine\n"
+
+
+def test_what_a_line_that_goes_says_of_its_overlay_stays(tmp_path: Path) -> None:
+    place = tmp_path / "packages"
+    place.write_text("a/a::c /srv/c branch=b keyring=/k deps=x\na/o::d\na/b::c # mine\na/c::c\n")
+    before = by_overlay(read(place))["c"]
+    said = "file:///srv/c branch=b keyring=/k deps=x"
+    write(removed(place, ["a/a::c"]))
+    assert place.read_text() == f"a/o::d\na/b::c {said} # mine\na/c::c\n"
+    assert by_overlay(read(place))["c"] == replace(before, packages=("a/b", "a/c"))
+    assert left(read(place), ["a/c::c"]) == read(place)[:2]
+    assert [each.line for each in left(read(place), ["a/b::c"])] == ["a/o::d", f"a/c::c {said}"]
+
+
+def test_options_for_what_is_listed_are_not_ignored() -> None:
+    there = [Wish("a/b", "c"), Wish("a/x", "c", "https://h.invalid/", keyring="/k", deps=("x",))]
+    same = Wish("a/b", "c", "https://h.invalid/", keyring="/k", deps=("x",))
+    assert contradicted(there, same) is None
+    assert contradicted(there, Wish("a/b", "c")) is None
+    assert contradicted(there, replace(same, keyring="/other")) == "keyring"
+    assert contradicted(there, replace(same, branch="b")) == "branch"
+    assert contradicted(there, replace(same, address="https://o.invalid/")) == "address"
+    assert contradicted(there, replace(same, deps=("y",))) == "deps"
 
 
 def test_lines_of_an_overlay_must_agree(tmp_path: Path) -> None:

@@ -97,6 +97,7 @@ def add_command(
         new = [line for line in lines if line.pair not in {each.pair for each in there}]
         for line in lines:
             if line not in new:
+                _check_as_listed(line, there)
                 say(f"{line.pair}: on the list already")
         texts = wishes.added(shop.place.lists, new)
         names = {each.overlay for each in lines}
@@ -173,7 +174,7 @@ def rm_command(
             if pair not in known:
                 where = Origin(shop.place.lists)
                 raise ClocheError(f"“{pair}” is not there", where=where, todo=offered(pair, known))
-        left = [each for each in there if each.pair not in pairs]
+        left = wishes.left(there, pairs)
         texts = wishes.removed(shop.place.lists, pairs)
         gone = [each for each in there if each.pair in pairs]
         names = {name for each in gone for name in (each.overlay, *each.deps)}
@@ -297,6 +298,15 @@ def _lines(what: Sequence[str], branch: str, keyring: str, deps: Sequence[str]) 
         rest = [str(Path(rest[0]).absolute())]
     words = [*rest, *(f"{name}={value}" for name, value in options.items() if value)]
     return tuple(wishes.parse(" ".join((pair, *words)), origin) for pair in pairs)
+
+
+def _check_as_listed(line: Wish, there: Sequence[Wish]) -> None:
+    """See that what is said of a package that is listed is what its overlay has already."""
+    if key := wishes.contradicted(there, line):
+        where = next(each.origin for each in there if each.pair == line.pair)
+        what = f"“{line.pair}” is on the list already, with another {key} or none"
+        todo = "change the line, then run `cloche overlay update`"
+        raise ClocheError(what, where=where, todo=todo)
 
 
 def _check_names(names: Sequence[str], known: set[str], place: Place) -> None:

@@ -6,10 +6,10 @@ They stand in a file, or in all files of a directory, as Portage reads its own (
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from cloche.config.atoms import CATEGORY, PACKAGE, VERSION
 from cloche.config.errors import ConfigError, Origin
@@ -165,13 +165,64 @@ def added(place: Path, wishes: Iterable[Wish]) -> Mapping[Path, str]:
 
 def removed(place: Path, pairs: Iterable[str]) -> Mapping[Path, str]:
     """The files that change if the lines of these packages are removed, with their new texts."""
-    gone, texts = set(pairs), {}
+    there, gone, texts = read(place), set(pairs), {}
+    changed = {wish.origin: wish for wish in set(left(there, gone)) - set(there)}
     for file in _files(place):
         lines = read_text(file, place.parent).splitlines(keepends=True)
-        kept = [line for line in lines if (line.split() or [""])[0] not in gone]
+        kept = [
+            _rewritten(line, changed.get(Origin(file, number)))
+            for number, line in enumerate(lines, 1)
+            if (line.split() or [""])[0] not in gone
+        ]
         if kept != lines:
             texts[file] = "".join(kept)
     return texts
+
+
+def left(wishes: Iterable[Wish], gone: Collection[str]) -> tuple[Wish, ...]:
+    """The lines that stay if these packages go.
+
+    What only a line that goes says of the overlay is carried over to the first that stays: where
+    it is, and whose signatures it needs, must not change by this.
+    """
+    there = tuple(wishes)
+    found: list[Wish] = []
+    for wish in there:
+        if wish.pair in gone:
+            continue
+        first = all(each.overlay != wish.overlay for each in found)
+        lines = [each for each in there if each.overlay == wish.overlay]
+        said = _said(lines)
+        lost = said != _said(each for each in lines if each.pair not in gone)
+        found.append(replace(wish, **said) if first and lost else wish)
+    return tuple(found)
+
+
+def _said(lines: Iterable[Wish]) -> dict[str, Any]:
+    """What lines of one overlay say of it together."""
+    all_ = tuple(lines)
+    first = {
+        key: next((value for each in all_ if (value := getattr(each, key))), "")
+        for key in ("address", "branch", "keyring")
+    }
+    return {**first, "deps": tuple(dict.fromkeys(name for each in all_ for name in each.deps))}
+
+
+def _rewritten(line: str, wish: Wish | None) -> str:
+    """A line that says what a wish does, with the comment that it has."""
+    if wish is None:
+        return line
+    _, mark, comment = line.rstrip("\n").partition("#")
+    return f"{wish.line}{' #' if mark else ''}{comment}\n"
+
+
+def contradicted(there: Iterable[Wish], new: Wish) -> str | None:
+    """What a line says otherwise than those of its overlay that are there, if anything."""
+    said = _said(each for each in there if each.overlay == new.overlay)
+    for key in ("address", "branch", "keyring"):
+        if getattr(new, key) not in ("", said[key]):
+            return key
+    return None if {*new.deps} <= {*said["deps"]} else "deps"
 
 
 def write(texts: Mapping[Path, str]) -> None:
