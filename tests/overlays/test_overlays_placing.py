@@ -14,8 +14,11 @@ from cloche.errors import ClocheError, Exit
 from cloche.overlays import placing
 from cloche.overlays.content import File, plain
 from cloche.overlays.edits import edits, in_conflict
+from cloche.overlays.errors import OverlayError
+from cloche.overlays.places import Place
 from cloche.overlays.record import Made, Record, encoded, present, read
 from cloche.overlays.source import LINK, REGULAR, Entry
+from cloche.overlays.work import Plan, Prepared, check_unchanged
 
 OLD = {"a/b/b-1.ebuild": plain("old\n"), "a/b/b-2.ebuild": File(LINK, b"b-1.ebuild")}
 NEW = {"a/b/b-1.ebuild": plain("new\n"), "metadata/layout.conf": plain("masters =\n")}
@@ -108,6 +111,34 @@ def test_a_lock_of_somebody_else_is_not_believed(wrong: dict[str, Any], tmp_path
     repository = place(tmp_path / "top", {**OLD, "metadata/overlay.json": encoded(made)})
     with pytest.raises(ConfigError):
         read(repository)
+
+
+def test_what_is_edited_while_an_update_waits_is_not_lost(tmp_path: Path) -> None:
+    made = record(OLD)
+    top = tmp_path / "top"
+    repository = place(top, {**OLD, "metadata/overlay.json": encoded(made)})
+    where = Place(tmp_path / "packages", top, {}, "main", tmp_path)
+    taken = Plan((Prepared(made, NEW, made, OLD, (), ()),), ())
+    for plan in (taken, Plan((), ("thicket",))):
+        check_unchanged(where, plan)
+    (repository / "a/b/b-1.ebuild").write_text("mine\n")
+    for plan in (taken, Plan((), ("thicket",))):
+        with pytest.raises(OverlayError, match=r"b-1\.ebuild"):
+            check_unchanged(where, plan)
+    first = Prepared(made, NEW, None, {}, (), ())
+    with pytest.raises(OverlayError, match="edited meanwhile"):
+        check_unchanged(where, Plan((first,), ()))
+
+
+def test_a_git_directory_in_a_repository_is_not_lost(tmp_path: Path) -> None:
+    made = record(OLD)
+    top = tmp_path / "top"
+    repository = place(top, {**OLD, "metadata/overlay.json": encoded(made)})
+    where = Place(tmp_path / "packages", top, {}, "main", tmp_path)
+    (repository / ".git").mkdir()
+    for plan in (Plan((Prepared(made, NEW, made, OLD, (), ()),), ()), Plan((), ("thicket",))):
+        with pytest.raises(ConfigError, match="move it away"):
+            check_unchanged(where, plan)
 
 
 def test_edits_are_what_differs_but_for_the_cache() -> None:

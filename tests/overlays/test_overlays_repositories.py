@@ -8,7 +8,7 @@ import pytest
 
 from cloche.errors import ClocheError
 from cloche.overlays.errors import OverlayError
-from cloche.overlays.places import configure, of_system
+from cloche.overlays.places import Place, configure, lists, of_system, top
 from cloche.overlays.repositories import repos_conf
 
 CONF = """
@@ -83,6 +83,15 @@ def test_a_name_that_another_repository_has_is_refused(root: Path) -> None:
     place.check("copse")
     with pytest.raises(OverlayError, match="configured already"):
         place.check("main")
+
+
+def test_no_overlay_takes_the_place_of_a_projects_list(tmp_path: Path) -> None:
+    of_project = Place(lists(tmp_path, tmp_path), top(tmp_path, tmp_path), {}, "main", tmp_path)
+    assert of_project.repository("copse") == tmp_path / "overlays/copse"
+    with pytest.raises(OverlayError, match="cannot be called “packages”"):
+        of_project.repository("packages")
+    of_host = Place(lists(tmp_path, None), top(tmp_path, None), {}, "main", tmp_path)
+    assert of_host.repository("packages").name == "packages"
 
 
 def test_a_repos_conf_that_cannot_be_read_is_told(root: Path) -> None:

@@ -37,8 +37,12 @@ class Place:
     project: Project | None = None
 
     def repository(self, overlay: str) -> Path:
-        """Where the repository of an overlay is."""
-        return self.top / overlay
+        """Where the repository of an overlay is. Raises OverlayError."""
+        path = self.top / overlay
+        if path == self.lists:
+            what = f"an overlay cannot be called “{overlay}” in a project: that is its list"
+            raise OverlayError(what, where=self.lists, todo="take it on a Gentoo system")
+        return path
 
     def inside(self, overlay: str) -> str:
         """The same as Portage of the system at ``root`` names it."""

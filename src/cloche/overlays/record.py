@@ -95,7 +95,9 @@ def present(repository: Path) -> Mapping[str, File]:
     """All files of a repository as they are now, but for its lock. Raises `ConfigError`."""
     found = {}
     for directory, below, names in os.walk(repository):
-        below[:] = [name for name in below if name != ".git"]
+        if ".git" in below:
+            what = "nothing of it would be kept"
+            raise ConfigError(Origin(Path(directory, ".git")), what, "move it away")
         links = [name for name in below if Path(directory, name).is_symlink()]
         for name in (*names, *links):
             path = Path(directory, name)

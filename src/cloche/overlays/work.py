@@ -121,9 +121,7 @@ def plan(shop: Workshop, lines: Iterable[Wish], names: Collection[str], *, newes
         records[name] = made.record
         prepared.append(made)
     for name in emptied:
-        old = read(shop.place.repository(name))
-        if old and (found := edits(old, present(shop.place.repository(name)))):
-            raise _edited(name, found, "the whole overlay goes: move them away, or undo them")
+        _check_unedited(shop.place, name)
     return Plan(tuple(prepared), tuple(emptied))
 
 
@@ -176,6 +174,7 @@ def apply(shop: Workshop, made: Plan, lists: Mapping[Path, str]) -> str | None:
             for each in made.prepared
             if not each.same
         ]
+        check_unchanged(place, made)
         wishes.write(lists)
         for each, directory in new:
             placing.put(directory, place.repository(each.overlay))
@@ -183,6 +182,26 @@ def apply(shop: Workshop, made: Plan, lists: Mapping[Path, str]) -> str | None:
         for name in made.emptied:
             placing.take_away(place.repository(name))
     return todo
+
+
+def check_unchanged(place: Place, made: Plan) -> None:
+    """See that nobody has edited a repository since its new state was made. Raises OverlayError."""
+    for each in made.prepared:
+        repository = place.repository(each.overlay)
+        now = present(repository) if repository.exists() else {}
+        if now != each.before:
+            paths = sorted(p for p in {*now, *each.before} if now.get(p) != each.before.get(p))
+            what = f"{paths[0]} was edited meanwhile"
+            raise OverlayError(what, where=f"overlay {each.overlay}", todo="run it again")
+    for name in made.emptied:
+        _check_unedited(place, name)
+
+
+def _check_unedited(place: Place, name: str) -> None:
+    """See that a repository that goes has no local edits. Raises OverlayError."""
+    old = read(place.repository(name))
+    if old and (found := edits(old, present(place.repository(name)))):
+        raise _edited(name, found, "the whole overlay goes: move them away, or undo them")
 
 
 def _with_record(prepared: Prepared) -> Files:
