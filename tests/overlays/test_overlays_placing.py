@@ -64,6 +64,19 @@ def test_a_failure_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.Monkey
     assert [path.name for path in (tmp_path / "top").iterdir()] == ["thicket"]
 
 
+def test_a_repository_that_a_killed_process_took_away_is_put_back(tmp_path: Path) -> None:
+    top = tmp_path / "top"
+    place(top, OLD).rename(top / ".away-thicket")
+    with placing.alone(top):
+        assert [path.name for path in top.iterdir()] == ["thicket"]
+    assert present(top / "thicket") == OLD
+    place(top, NEW)
+    (top / ".away-thicket").mkdir()  # it was killed after the new one came
+    with placing.alone(top):
+        assert [path.name for path in top.iterdir()] == ["thicket"]
+    assert present(top / "thicket") == NEW
+
+
 def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
     (tmp_path / "top/.new-x/tree").mkdir(parents=True)
     (tmp_path / "top/.old-y").mkdir()

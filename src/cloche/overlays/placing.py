@@ -15,6 +15,7 @@ from cloche.linux.paths import exchange
 from cloche.overlays.content import Files, write_files
 from cloche.store import remove_tree
 
+_AWAY = ".away-"
 _ADVICE = "run it as root, or in a project that you may write to"
 
 
@@ -58,9 +59,16 @@ def _exchange(new: Path, repository: Path) -> None:
     except OSError as error:
         if error.errno not in (errno.EINVAL, errno.ENOSYS):
             raise
-        # This file system cannot: for a moment there is none.
-        repository.rename(new.with_name("old"))
-        new.rename(repository)
+        # This file system cannot: for a moment there is none. If we are killed then, `alone` puts
+        # the old one back.
+        old = repository.with_name(f"{_AWAY}{repository.name}")
+        repository.rename(old)
+        try:
+            new.rename(repository)
+        except OSError:
+            old.rename(repository)
+            raise
+        remove_tree(old)
 
 
 def take_away(repository: Path) -> None:
@@ -77,7 +85,7 @@ def take_away(repository: Path) -> None:
 def alone(top: Path) -> Iterator[None]:
     """Hold the directory of repositories against other processes. Raises ClocheError.
 
-    What a killed one left beside the repositories is removed.
+    What a killed one left beside the repositories is removed, and one that it took away put back.
     """
     try:
         top.mkdir(parents=True, exist_ok=True)
@@ -86,6 +94,12 @@ def alone(top: Path) -> Iterator[None]:
         raise unwritable(top, error, _ADVICE) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
+        for away in top.glob(f"{_AWAY}*"):
+            repository = top / away.name.removeprefix(_AWAY)
+            if repository.exists():
+                remove_tree(away)
+            else:
+                away.rename(repository)
         for left in (*top.glob(".new-*"), *top.glob(".old-*")):
             remove_tree(left)
         yield
