@@ -6,10 +6,12 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cloche.config import toml
 from cloche.config.errors import ConfigError, Origin
-from cloche.config.files import replace_text
+from cloche.config.files import check_writable as check_file
+from cloche.config.files import read_text, replace_text
 from cloche.config.project import Project
 from cloche.overlays import repositories
 from cloche.overlays.errors import OverlayError
@@ -91,54 +93,94 @@ def of_system(root: Path) -> Place:
     return Place(lists(root, None), top(root, None), found, main, root)
 
 
-def configure(place: Place, overlays: Iterable[str]) -> str | None:
-    """Name the repositories to Portage or the project; what the user has to do, if anything.
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What names the repositories: files with their new texts, None for one that goes.
 
-    Raises `ConfigError`, OSError.
+    ``todo`` is what is left for the user to do, if anything.
     """
+
+    texts: Mapping[Path, str | None]
+    todo: str | None = None
+
+    def write(self) -> None:
+        """Write it. Raises `ConfigError`, OSError."""
+        for file, text in self.texts.items():
+            if text is None:
+                file.unlink(missing_ok=True)
+            else:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                replace_text(file, text)
+
+
+def configuration(place: Place, overlays: Iterable[str]) -> Configuration:
+    """How the repositories are named to Portage or the project. Raises `ConfigError`."""
     names = sorted(overlays)
     if place.project is not None:
         return _in_project(place, place.project, names)
     directory = place.root / CONF
-    text = "# Written by `cloche overlay`.\n" + "".join(
-        f"\n[{name}]\nlocation = {place.inside(name)}\nauto-sync = no\n" for name in names
-    )
-    file = directory / _CONF
     if directory.exists() and not directory.is_dir():
         unnamed = [name for name in names if name not in place.repos]
         more = ", ".join(f"[{name}] location = {place.inside(name)}" for name in unnamed)
-        return f"add to {directory}: {more}" if unnamed else None
-    if not names:
-        file.unlink(missing_ok=True)
-        return None
-    if not file.exists() or file.read_text("utf-8", "replace") != text:
-        directory.mkdir(parents=True, exist_ok=True)
-        replace_text(file, text)
-    return None
+        return Configuration({}, f"add to {directory}: {more}" if unnamed else None)
+    file = directory / _CONF
+    old = read_text(file, place.root) if file.exists() else ""
+    text = repositories.rewritten(old, {name: place.inside(name) for name in names}, place.inside)
+    return Configuration({file: text} if (text or "") != old else {})
 
 
 def check_writable(place: Place) -> None:
     """See that all of it can be written, before long work. Raises `ConfigError`."""
-    for path in (place.lists, place.top):
+    conf = place.project.file if place.project else place.root / CONF / _CONF
+    for path in (place.lists, place.top, conf):
+        if path.is_file():
+            check_file(path)
+            continue
         above = next(each for each in (path, *path.parents) if each.exists())
         if not os.access(above, os.W_OK):
             todo = "run it as root" if place.project is None else "use a project of yours"
             raise ConfigError(Origin(above), "cannot be written: Permission denied", todo)
 
 
-def _in_project(place: Place, project: Project, names: Iterable[str]) -> str | None:
+def _in_project(place: Place, project: Project, names: Iterable[str]) -> Configuration:
     """Declare the repositories in cloche.toml; its other lines stay as they are."""
-    text = project.file.read_text("utf-8")
-    known = {*project.repos}
-    new = [name for name in names if name not in known]
-    if new:
-        tables = {name: {"path": f"{_NAME}/{name}"} for name in new}
-        whole = f"{text.rstrip()}\n\n{toml.dumps({'repos': tables}).lstrip()}"
-        toml.loads(whole)
-        replace_text(project.file, whole)
+    old = text = read_text(project.file, project.root)
     gone = [
         name
         for name, spec in project.repos.items()
         if spec.path is not None and spec.path.parent == place.top and name not in {*names}
     ]
-    return f"remove [repos.{gone[0]}] from {project.file}" if gone else None
+    left = []
+    for name in gone:
+        shorter = text.replace(f"\n{_table(name)}", "", 1)
+        if _without(_read(text, project), name) == _without(_read(shorter, project), ""):
+            text = shorter
+        else:
+            left.append(name)  # somebody wrote it otherwise
+    for name in names:
+        if name not in project.repos:
+            text = f"{text.rstrip()}\n\n{_table(name)}"
+    _read(text, project)
+    tables = ", ".join(f"[repos.{name}]" for name in left)
+    todo = f"remove {tables} from {project.file}" if left else None
+    return Configuration({project.file: text} if text != old else {}, todo)
+
+
+def _table(name: str) -> str:
+    return toml.dumps({"repos": {name: {"path": f"{_NAME}/{name}"}}}).lstrip()
+
+
+def _without(data: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """What a cloche.toml says, but for one repository."""
+    repos = {key: each for key, each in data.get("repos", {}).items() if key != name}
+    return {**data, "repos": repos}
+
+
+def _read(text: str, project: Project) -> Mapping[str, Any]:
+    """What a new cloche.toml says. Raises `ConfigError`."""
+    try:
+        return toml.loads(text)
+    except ValueError as error:
+        what = f"[repos.OVERLAY] cannot be added: {error}"
+        todo = "write `repos` as tables of their own, [repos.NAME]"
+        raise ConfigError(Origin(project.file), what, todo) from error

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import configparser
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from cloche.portage.etc import REPOS
 
 _DEFAULTS = "usr/share/portage/config/repos.conf"
 CONF = "etc/portage/repos.conf"
+_HEAD = "# Written by `cloche overlay`.\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,35 @@ def repos_conf(overlay: str, repos: Mapping[str, Configured], main: str) -> str:
             # Without `force` egencache's kind of configuration has none (portage(5)).
             lines += [f"eclass-overrides = {' '.join(known)}", "force = eclass-overrides"]
     return "\n".join((*lines, ""))
+
+
+def rewritten(old: str, wanted: Mapping[str, str], place: Callable[[str], str]) -> str | None:
+    """The text of our file in repos.conf, for these names with their locations; None: no file.
+
+    What somebody wrote into it stays: more keys of a section, and sections that are not at the
+    ``place`` of an overlay.
+    """
+    head, *rest = re.split(r"(?m)^(?=\[)", old or _HEAD)
+    sections = {text[1:].partition("]")[0]: text for text in rest}
+    kept = {
+        name: text
+        for name, text in sections.items()
+        if name in wanted or not _location(place(name)).search(text)
+    }
+    for name, location in wanted.items():
+        line = f"location = {location}"
+        if name not in kept:
+            kept[name] = f"[{name}]\n{line}\nauto-sync = no\n"
+        elif not _location(location).search(kept[name]):
+            text = re.sub(r"(?m)^location[ \t]*[=:].*\n?", "", kept[name])
+            kept[name] = text.replace("]\n", f"]\n{line}\n", 1)
+    if not kept:
+        return None
+    return "\n".join(f"{text.rstrip()}\n" for text in (head, *kept.values()) if text.strip())
+
+
+def _location(place: str) -> re.Pattern[str]:
+    return re.compile(rf"(?m)^location[ \t]*[=:][ \t]*{re.escape(place)}/?[ \t]*$")
 
 
 def existing(repos: Iterable[Configured]) -> Mapping[str, Configured]:

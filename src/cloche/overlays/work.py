@@ -18,7 +18,7 @@ from cloche.overlays.closure import Closure, Taking
 from cloche.overlays.content import File, Files
 from cloche.overlays.edits import Edit, edits, in_conflict
 from cloche.overlays.errors import OverlayError
-from cloche.overlays.places import Place, configure
+from cloche.overlays.places import Place, configuration
 from cloche.overlays.portage_root import PortageRoot
 from cloche.overlays.record import RECORD, Made, Record, encoded, present, read
 from cloche.overlays.selection import owner
@@ -164,10 +164,13 @@ def prepare(shop: Workshop, wanted: Wanted, needed: Mapping[str, str], *, newest
 def apply(shop: Workshop, made: Plan, lists: Mapping[Path, str]) -> str | None:
     """Put new states into their places, and write the files of what is wanted.
 
-    All is written beside before the first is put there. Returns what is left for the user to do, if
-    anything. Raises ClocheError, OSError.
+    All is made, and written beside, before the first is put there; the lists come last. Returns
+    what is left for the user to do, if anything. Raises ClocheError, OSError.
     """
     place = shop.place
+    conf = configuration(
+        place, {*there(place), *(e.overlay for e in made.prepared)} - {*made.emptied}
+    )
     with ExitStack() as stack:
         new = [
             (each, stack.enter_context(placing.written(place.top, _with_record(each))))
@@ -175,13 +178,13 @@ def apply(shop: Workshop, made: Plan, lists: Mapping[Path, str]) -> str | None:
             if not each.same
         ]
         check_unchanged(place, made)
-        wishes.write(lists)
         for each, directory in new:
             placing.put(directory, place.repository(each.overlay))
-        todo = configure(place, set(there(place)) - set(made.emptied))
+        conf.write()
         for name in made.emptied:
             placing.take_away(place.repository(name))
-    return todo
+        wishes.write(lists)
+    return conf.todo
 
 
 def check_unchanged(place: Place, made: Plan) -> None:
