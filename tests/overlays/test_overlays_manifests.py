@@ -48,6 +48,15 @@ def test_what_does_not_fit_is_told(changed: dict[str, File], words: str) -> None
     assert words in " ".join(found.wrong)
 
 
+def test_local_edits_need_not_fit() -> None:
+    mine = {**FILES, "a/b/b-1.ebuild": plain(b"mine\n"), "a/b/files/new": plain(b"")}
+    files = {**mine, "a/b/Manifest": plain(WHOLE)}
+    assert check("a/b", files, {}, {"a/b/b-1.ebuild", "a/b/files/new"}).wrong == ()
+    gone = {path: file for path, file in files.items() if path != "a/b/files/x.patch"}
+    wrong = check("a/b", gone, {}, {"a/b/files/x.patch", "a/b/files/new"}).wrong
+    assert wrong == ("a/b/b-1.ebuild does not match its Manifest",)
+
+
 def test_sources_without_a_digest_are_told() -> None:
     assert check("a/b", FILES, {"b.tar": "a/b-1"}).undigested == (
         "a/b/Manifest has no digest of b.tar, a source of a/b-1",

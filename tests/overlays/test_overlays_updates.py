@@ -111,7 +111,8 @@ def test_dependencies_may_come_from_another_overlay(
         "sys-apps/lacking/lacking-3.ebuild": ebuild("lacking"),
         "sys-apps/other/other-3.ebuild": ebuild("other"),
     }
-    system.list_overlays(upstream, publish(tmp_path / "copse", files))
+    copse = publish(tmp_path / "copse", files)
+    system.list_overlays(upstream, copse)
     # The list may be a directory of files that somebody writes.
     lists = system.root / "etc/overlayman/packages"
     lists.mkdir(parents=True)
@@ -124,6 +125,15 @@ def test_dependencies_may_come_from_another_overlay(
     before = system.files()
     assert "nothing changes" in system.done("update", "--yes")
     assert system.files() == before
+    assert state(system)["copse"]["packages"] == expected
+    # One that fails does not stop the other, nor does that which is named move the other.
+    newer = upstream.write({"profiles/eapi": "7\n"})
+    copse.write({"profiles/repo_name": "other\n"})
+    ended = system.overlay("update", "--yes")
+    assert ended.returncode == 1
+    assert "copse: left as it is: overlay copse: the repository calls itself" in ended.stderr
+    assert state(system)["thicket"]["commit"] == newer
+    system.done("update", "--yes", "thicket")
     assert state(system)["copse"]["packages"] == expected
     assert "copse: nothing of it is wanted" in system.done("rm", LEAF)
     assert state(system) == {}

@@ -9,8 +9,10 @@ import pytest
 
 from cloche.config.errors import ConfigError, Origin
 from cloche.overlays.wishes import (
+    Wanted,
     Wish,
     added,
+    beside,
     by_overlay,
     contradicted,
     left,
@@ -19,6 +21,7 @@ from cloche.overlays.wishes import (
     removed,
     write,
 )
+from cloche.overlays.work import in_order
 
 ORIGIN = Origin(Path("list"), 1)
 
@@ -90,6 +93,24 @@ def test_options_for_what_is_listed_are_not_ignored() -> None:
     assert contradicted(there, replace(same, branch="b")) == "branch"
     assert contradicted(there, replace(same, address="https://o.invalid/")) == "address"
     assert contradicted(there, replace(same, deps=("y",))) == "deps"
+
+
+def test_a_relative_keyring_is_beside_the_list(tmp_path: Path) -> None:
+    assert beside(tmp_path / "packages", "k.asc") == tmp_path / "k.asc"
+    assert beside(tmp_path, "k.asc") == tmp_path / "k.asc"  # of files in a directory
+    assert beside(tmp_path, "/etc/k.asc") == Path("/etc/k.asc")
+
+
+def test_overlays_come_after_those_that_depend_on_them() -> None:
+    deps = {"a": ("c",), "b": ("a", "z"), "c": ("d",), "x": ("y",), "y": ("x",)}
+    wanted = {name: Wanted(name, (), deps=each) for name, each in deps.items()}
+    assert in_order(["a"], wanted) == ("a", "c", "d")
+    found = in_order(["a", "b", "d"], wanted)
+    assert sorted(found) == ["a", "b", "c", "d", "z"]
+    assert all(
+        found.index(name) < found.index(other) for name in found for other in deps.get(name, ())
+    )
+    assert sorted(in_order(["y"], wanted)) == ["x", "y"]  # in a circle
 
 
 def test_lines_of_an_overlay_must_agree(tmp_path: Path) -> None:

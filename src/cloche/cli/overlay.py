@@ -216,11 +216,11 @@ def list_command(options: Options, root: Path | None, as_json: bool) -> None:
         return
     for row in rows:
         state = row["commit"][:12] or f"not taken: run `cloche overlay update {row['overlay']}`"
-        click.echo(f"{row['overlay']:<16} {state}  {row['address']}".rstrip())
+        click.echo(one_line(f"{row['overlay']:<16} {state}  {row['address']}".rstrip()))
         for package, why in row["packages"].items():
-            click.echo(f"  {package}" + (f"  needed by {why}" if why else ""))
+            click.echo(one_line(f"  {package}" + (f"  needed by {why}" if why else "")))
         for atom, who in row["lacking"].items():
-            click.echo(f"  no repository has {atom}, needed by {', '.join(who)}")
+            click.echo(one_line(f"  no repository has {atom}, needed by {', '.join(who)}"))
     if not rows:
         say("no packages of overlays; see `cloche overlay add --help`")
 

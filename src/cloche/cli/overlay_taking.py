@@ -15,11 +15,12 @@ from cloche.cli.progress import ChangingLine, Transferred
 from cloche.cli.terminable import terminable
 from cloche.config.project import Project
 from cloche.display.text import one_line, visible
-from cloche.errors import ClocheError
+from cloche.errors import ClocheError, Exit
 from cloche.overlays import places, placing, portage_root, work
+from cloche.overlays.errors import OverlayError
 from cloche.overlays.places import Place, check_writable
 from cloche.overlays.wishes import Wish
-from cloche.overlays.work import Prepared, Workshop
+from cloche.overlays.work import Plan, Prepared, Workshop
 from cloche.session.opening import try_host
 from cloche.store import Store
 from cloche.trees.methods import SyncContext
@@ -41,16 +42,28 @@ def take(
     if not dry_run:
         check_writable(shop.place)
     made = work.plan(shop, lines, names, newest=newest)
+    if made.nothing:
+        raise next(iter(made.failed.values()))
     ours = {**work.records(shop.place), **{each.overlay: each.record for each in made.prepared}}
     for each in made.prepared:
         _show(each, work.still_lacking(each.record, ours.values()), whole=newest)
     for name in made.emptied:
         say(f"{name}: nothing of it is wanted, its repository goes")
+    for name, error in made.failed.items():
+        say(f"{name}: left as it is: {error}")
     if dry_run or (made.same and not texts):
-        return
-    if ask and not made.same and not _agreed():
+        pass
+    elif ask and not made.same and not _agreed():
         say("left as it is")
-        return
+    else:
+        _put(shop, made, texts)
+    if made.failed:
+        what = f"left as they are: {', '.join(made.failed)}"
+        raise OverlayError(what, todo="see above", status=Exit.FAILED)
+
+
+def _put(shop: Workshop, made: Plan, texts: Mapping[Path, str]) -> None:
+    """Put new states into their places, and tell where."""
     if todo := work.apply(shop, made, texts):
         say(todo)
     for each in made.prepared:

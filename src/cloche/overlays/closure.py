@@ -223,11 +223,13 @@ class Taking:
         warnings: list[str] = []
         for package in self.packages:
             sources = {n: e.cpv for e in ebuilds if e.package == package for n in e.distfiles}
-            found = check(package, files, sources)
+            found = check(package, files, sources, self.edits)
             if found.wrong:
                 todo = "do not use it; tell the overlay's owner"
                 raise failed(self.overlay, found.wrong[0], todo, "\n".join(found.wrong[1:]))
             warnings += found.undigested
+            for wrong in check(package, files, sources).wrong:  # Portage refuses it as it is
+                warnings.append(f"{wrong}: update it, as with `pkgdev manifest`")
         return tuple(warnings)
 
     def _cache(self, files: Files, ebuilds: Iterable[Ebuild]) -> Files:

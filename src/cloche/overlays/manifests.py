@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from cloche.fetching.download import ALGORITHMS
@@ -22,10 +22,13 @@ class Checked:
     undigested: tuple[str, ...] = ()
 
 
-def check(package: str, files: Files, distfiles: Mapping[str, str]) -> Checked:
+def check(
+    package: str, files: Files, distfiles: Mapping[str, str], edited: Collection[str] = ()
+) -> Checked:
     """Check the Manifest of a package, whose files have paths in the repository.
 
-    ``distfiles`` are the names of its sources with the version that needs each.
+    ``distfiles`` are the names of its sources with the version that needs each. Files that are
+    ``edited`` here need not fit.
     """
     from gemato.exceptions import ManifestSyntaxError
     from gemato.manifest import ManifestFile
@@ -45,10 +48,11 @@ def check(package: str, files: Files, distfiles: Mapping[str, str]) -> Checked:
         elif entry.tag in _TAGS:
             path = f"{package}/{entry.path}"  # gemato puts files/ before AUX's
             listed.add(path)
-            wrong += _differs(path, files.get(path), entry.size, entry.checksums)
+            if path not in edited:
+                wrong += _differs(path, files.get(path), entry.size, entry.checksums)
     if listed:  # not a thin one
         own = {path for path in files if path.startswith(f"{package}/")}
-        others = sorted(own - listed - {f"{package}/Manifest"})
+        others = sorted(own - listed - {f"{package}/Manifest", *edited})
         wrong += [f"{path} is not in its Manifest" for path in others]
     lacking = sorted(distfiles.keys() - sources)
     undigested = (

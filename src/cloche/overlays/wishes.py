@@ -225,6 +225,11 @@ def contradicted(there: Iterable[Wish], new: Wish) -> str | None:
     return None if {*new.deps} <= {*said["deps"]} else "deps"
 
 
+def beside(place: Path, file: str) -> Path:
+    """A file that a list names: a relative path begins at the list's directory."""
+    return (place if place.is_dir() else place.parent) / file
+
+
 def write(texts: Mapping[Path, str]) -> None:
     """Write these files, each atomically. Raises `ConfigError`, OSError."""
     for file, text in texts.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cloche.config.atoms import name_of
@@ -87,10 +87,19 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """New states of overlays, and overlays of which nothing is wanted any more."""
+    """New states of overlays, and overlays of which nothing is wanted any more.
+
+    ``failed`` are overlays that stay as they are, with the reasons.
+    """
 
     prepared: tuple[Prepared, ...]
     emptied: tuple[str, ...]
+    failed: Mapping[str, ClocheError] = field(default_factory=dict)
+
+    @property
+    def nothing(self) -> bool:
+        """Whether the one overlay failed that there was."""
+        return len(self.failed) == 1 and not self.prepared and not self.emptied
 
     @property
     def same(self) -> bool:
@@ -101,20 +110,28 @@ class Plan:
 def plan(shop: Workshop, lines: Iterable[Wish], names: Collection[str], *, newest: bool) -> Plan:
     """Make the new states of these overlays, and of those that their dependencies come from.
 
-    ``lines`` are all that is wanted. Raises ClocheError.
+    ``lines`` are all that is wanted. If they are to be the ``newest``, one that fails does not stop
+    the others; those that are not in ``names`` stay at their commits. Raises ClocheError.
     """
     wanted = wishes.by_overlay(lines)
-    chosen = {*names, *(other for name in names if name in wanted for other in wanted[name].deps)}
+    chosen = in_order(names, wanted)
     records = {name: read(shop.place.repository(name)) for name in {*chosen, *wanted}}
     prepared: list[Prepared] = []
     emptied: list[str] = []
-    # Those that others depend on come last, when it is known what those lack.
-    for name in sorted(chosen, key=lambda each: (not (each in wanted and wanted[each].deps), each)):
+    failed: dict[str, ClocheError] = {}
+    for name in chosen:
         needed = _needed(name, wanted, records)
         if name not in wanted and not needed:
             emptied += [name] if records[name] is not None else []
             continue
-        made = prepare(shop, wanted.get(name) or Wanted(name, ()), needed, newest=newest)
+        ours = wanted.get(name) or Wanted(name, ())
+        try:
+            made = prepare(shop, ours, needed, newest=newest and name in names)
+        except ClocheError as error:
+            if not newest:
+                raise
+            failed[name] = error
+            continue
         if not made.record.packages:  # it has nothing of what others need
             emptied += [name] if records[name] is not None else []
             continue
@@ -122,7 +139,27 @@ def plan(shop: Workshop, lines: Iterable[Wish], names: Collection[str], *, newes
         prepared.append(made)
     for name in emptied:
         _check_unedited(shop.place, name)
-    return Plan(tuple(prepared), tuple(emptied))
+    return Plan(tuple(prepared), tuple(emptied), failed)
+
+
+def in_order(names: Iterable[str], wanted: Mapping[str, Wanted]) -> tuple[str, ...]:
+    """These overlays, and all that dependencies may come from, however far.
+
+    Each comes after those that depend on it, when it is known what they lack.
+    """
+    found: list[str] = []
+    seen: set[str] = set()
+
+    def visit(name: str) -> None:
+        if name not in seen:
+            seen.add(name)
+            for other in sorted(wanted[name].deps, reverse=True) if name in wanted else ():
+                visit(other)
+            found.append(name)
+
+    for name in sorted(names, reverse=True):
+        visit(name)
+    return tuple(reversed(found))
 
 
 def prepare(shop: Workshop, wanted: Wanted, needed: Mapping[str, str], *, newest: bool) -> Prepared:
@@ -135,7 +172,7 @@ def prepare(shop: Workshop, wanted: Wanted, needed: Mapping[str, str], *, newest
     old = read(repository)
     before = present(repository) if old else {}
     source = _source(shop, wanted, old, newest=newest)
-    keyring = Path(wanted.keyring) if wanted.keyring else None
+    keyring = wishes.beside(shop.place.lists, wanted.keyring) if wanted.keyring else None
     if keyring is not None:
         check_requirements(keyring)
     same = old is not None and (old.address, old.branch) == (shown(source.address), source.branch)
