@@ -17,7 +17,8 @@ from cloche.building.context import BuildContext
 from cloche.building.finish_commands import commands
 from cloche.building.finish_root import FinishRoot, root_of
 from cloche.building.forecast import Forecast
-from cloche.building.packages import Builder
+from cloche.building.packages import Builder, Made, NotMergedError
+from cloche.composing.collisions import CollisionError
 from cloche.config.atoms import name_of
 from cloche.config.errors import ConfigError, Origin, meant
 from cloche.config.finish_steps import FinishStep
@@ -184,16 +185,34 @@ def foreseen(builder: Builder, fates: Mapping[str, Forecast]) -> ConfigError | N
         return None
     by_id = plan.graph.by_id()
     made = {id: made for id in plan.members if (made := fates[id].made)}
-    known = [builder.context.layer(each.layer).path for each in made.values()]
-    root = root_of([*(layer.path for layer in inputs.bottom), *known])
     unbuilt = [by_id[id] for id in plan.members if id not in made]
     if unbuilt and "bashrc" in inputs.etc:  # hooks of all packages, which may do anything
         return None
+    try:
+        known = _together(builder, made, unbuilt)
+    except (NotMergedError, CollisionError):  # what lies where is not known yet
+        return None
+    root = root_of([each.path for each in (*inputs.bottom, *known)])
     try:
         check_finish(builder.finish, root, unbuilt)
     except ConfigError as error:
         return error
     return None
+
+
+def _together(
+    builder: Builder, made: Mapping[str, Made], unbuilt: Sequence[Package]
+) -> Sequence[Layer]:
+    """The layers of packages that are built, as far as is known where their files lie.
+
+    A package may install through another one's link, as /bin. Over a seed the links are there; in a
+    root of its own only packages that are put together tell. Raises NotMergedError, CollisionError.
+    """
+    if not builder.context.inputs.own_root or any(map(_brings_files, unbuilt)):
+        return [builder.context.layer(each.layer) for each in made.values()]
+    if unbuilt:
+        raise NotMergedError(unbuilt[0].id)
+    return builder.layers(builder.plan.members, made, where="the finish", look=True)
 
 
 def check_before(

@@ -107,10 +107,11 @@ def finish_steps(
     for by_guest, found in groupby(steps, lambda step: step.kind in BY_GUEST):
         row = tuple(found)
         for each in [row] if by_guest else [(step,) for step in row]:
-            if each[0].kind == "localedef" and not _has_commands(context, each[0], layers):
+            below = (*layers, *made)
+            if each[0].kind == "localedef" and not _has_commands(context, each[0], below):
                 continue
             files = tuple(_stored(context, step) for step in each)
-            made.append(_made(context, _Part(each, files), (*layers, *made)))
+            made.append(_made(context, _Part(each, files), below))
     return tuple(made)
 
 
