@@ -234,30 +234,41 @@ def result_of(machine: str, done: Built) -> Result:
     return Result(machine, done.built, done.reused, done.seconds, layers)
 
 
+Servers = tuple[Jobserver | SharedSlots, Jobserver | None]
+
+
 @contextmanager
-def jobserver_of(context: BuildContext, slots: Path | None) -> Iterator[Jobserver | SharedSlots]:
-    """A jobserver for all that is built on this host, or shared slots."""
+def jobserver_of(context: BuildContext, slots: Path | None) -> Iterator[Servers]:
+    """A jobserver for all that is built on this host, or shared slots.
+
+    And one for builds that compile on other hosts, too, which has tokens for those.
+    """
     with ExitStack() as stack:
         jobserver: Jobserver | SharedSlots
         if slots is not None:
             jobserver = SharedSlots(slots, lambda: context.running.stopped)
         else:
             room = stack.enter_context(context.store.workspace("jobserver"))
-            jobserver = Jobserver(room / "fifo", context.policy.cores + context.policy.elsewhere)
+            jobserver = Jobserver(room / "fifo", context.policy.cores)
         stack.callback(jobserver.close)
-        yield jobserver
+        wide = None
+        if slots is None and (more := context.policy.elsewhere):
+            wide = Jobserver(room / "wide", context.policy.cores + more)
+            stack.callback(wide.close)
+        yield jobserver, wide
 
 
-def sharing(context: BuildContext, jobserver: Jobserver | SharedSlots) -> BuildContext:
-    """The context of builds that share a jobserver."""
-    return replace(context, worker=replace(context.worker, jobserver=jobserver))
+def sharing(context: BuildContext, servers: Servers) -> BuildContext:
+    """The context of builds that share what `jobserver_of` gives."""
+    jobserver, wide = servers
+    return replace(context, worker=replace(context.worker, jobserver=jobserver, wide=wide))
 
 
 @contextmanager
 def with_jobserver(context: BuildContext, slots: Path | None) -> Iterator[BuildContext]:
     """The context with a jobserver of its own, or with shared slots."""
-    with jobserver_of(context, slots) as jobserver:
-        yield sharing(context, jobserver)
+    with jobserver_of(context, slots) as servers:
+        yield sharing(context, servers)
 
 
 def selected(builder: Builder, choices: Choices) -> Builder:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
 from cloche.records.events import Bus
@@ -25,7 +25,11 @@ def run(task: Task, worker: Worker) -> Outcome:
         worker = replace(worker, bus=Bus())
     if not isinstance(task, BuildTask):
         return _timed(lambda: merge(task, worker))
-    with _slot(worker):  # waiting for it does not count
+    with ExitStack() as stack:  # waiting does not count
+        stack.enter_context(_slot(worker))
+        if task.distcc is not None and worker.wide is not None:
+            worker = replace(worker, jobserver=worker.wide)
+            stack.enter_context(_slot(worker))
         return _timed(lambda: build(task, worker))
 
 

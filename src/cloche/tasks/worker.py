@@ -26,8 +26,9 @@ from cloche.tasks.task import ROOT, Cross
 class Worker:
     """All effects of tasks go through it.
 
-    Without a ``jobserver`` each task starts as many jobs as it says. ``check`` says how layers are
-    checked before use (`store.check_tree`).
+    Without a ``jobserver`` each task starts as many jobs as it says. ``wide`` is one for builds
+    that compile on other hosts, too. ``check`` says how layers are checked before use
+    (`store.check_tree`).
     """
 
     store: Store
@@ -35,6 +36,7 @@ class Worker:
     bus: Bus = field(default_factory=Bus)
     running: Running = field(default_factory=Running)
     jobserver: Jobserver | SharedSlots | None = None
+    wide: Jobserver | None = None
     check: str = "off"
     layers: dict[str, Layer] = field(default_factory=dict)  # those used so far, by id
 
