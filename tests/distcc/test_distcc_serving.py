@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import socket
 import subprocess
@@ -15,6 +16,7 @@ from tests.cluster.running import wait_for
 from tests.support import Store
 
 from cloche.distcc.hosts import OK, Hello, line_of
+from cloche.distcc.serving import TEMPORARY
 from cloche.store import Store as Opened
 
 pytestmark = pytest.mark.real
@@ -116,6 +118,14 @@ def test_only_layers_with_compilers_are_shown(site: Site) -> None:
 )  # fmt: skip
 def test_a_request_that_is_none_is_not_answered(site: Site, request_: bytes) -> None:
     assert site.answer(request_) == b""
+
+
+def test_files_of_a_compile_have_a_limit_together(site: Site) -> None:
+    script = "df --output=target,size -B1 /tmp /run /dev/shm; df --output=target,itotal /tmp"
+    out = site.run("/bin/sh", "-c", script, "-o", "x.o", "x.c").partition(b"SOUT")[2].decode()
+    sizes = dict(re.findall(r"^(/\S+) +(\d+)$", out, re.MULTILINE)[:3])
+    assert sizes == dict.fromkeys(("/tmp", "/run", "/dev/shm"), str(TEMPORARY))
+    assert re.search(rf"^/tmp +{TEMPORARY >> 12}$", out, re.MULTILINE)
 
 
 def test_a_caller_sees_a_sandbox_alone(site: Site) -> None:

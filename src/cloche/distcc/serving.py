@@ -32,7 +32,10 @@ LONGEST_COMPILE = 1800.0  # seconds
 MOST_CONNECTIONS = 256
 MOST_SAID = 100  # lines about what is refused, which callers can vary
 LARGEST = 256 << 20  # bytes of a preprocessed source, compressed or not
-LIMITS = Limits(processes=64, memory=2 << 30, file_size=512 << 20, open_files=1024)
+TEMPORARY = 1 << 30  # bytes of files of one compile
+LIMITS = Limits(
+    processes=64, memory=2 << 30, file_size=512 << 20, open_files=1024, temporary=TEMPORARY
+)
 ENVIRONMENT = {
     "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
     "HOME": "/tmp",  # noqa: S108 - the sandbox's own

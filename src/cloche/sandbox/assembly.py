@@ -192,7 +192,7 @@ def entered(root: Path) -> Iterator[None]:
 def _detached_mounts(sandbox: Sandbox, common: list[Mount]) -> list[Mount]:
     """All mounts but the root, detached, in the order in which they are attached."""
     more = [path for path in sandbox.tmpfs if path not in _OWN]
-    detached = list(common)
+    detached = [_limited(mount, sandbox.limits.temporary) for mount in common]
     detached += [_temporary(path, "1777" if path in _STICKY else "0755") for path in more]
     detached += [_bind(bind) for bind in sandbox.binds]
     detached += [_bind(emulation.bind(each)) for each in sandbox.emulators]
@@ -318,9 +318,19 @@ class _OwnFileSystems:
             self._devices.add(os.fstat(mount.fd).st_dev)
 
 
-def _temporary(target: str, mode: str) -> Mount:
+def _limited(mount: Mount, size: int | None) -> Mount:
+    """The mount; a new one of this size in the place of one that is the sandbox's own."""
+    if size is None or mount.target not in _OWN.keys() - {"/dev"}:
+        return mount
+    os.close(mount.fd)
+    return _temporary(mount.target, _OWN[mount.target], size)
+
+
+def _temporary(target: str, mode: str, size: int | None = None) -> Mount:
     with step(f"making a tmpfs for {target}"):
         options = {"size": "1m", "nr_inodes": "4096"} if target == "/dev" else {}
+        if size is not None:
+            options = {"size": str(size), "nr_inodes": str(max(1024, size >> 12))}
         return Mount(target, overlay.tmpfs(mode, **options), True)
 
 

@@ -23,13 +23,15 @@ class Limits:
     """What one sandbox may use. None means no limit of ours.
 
     ``memory`` needs a control group. Where none can be made (`cgroups.can_limit_memory`), as for
-    most ordinary users, it has no effect.
+    most ordinary users, it has no effect. ``temporary`` is the size of each of /tmp, /run and
+    /dev/shm, which otherwise may become half as large as the host's memory.
     """
 
     processes: int | None = 4096
     memory: int | None = None  # bytes
     file_size: int | None = None  # bytes
     open_files: int | None = 65536
+    temporary: int | None = None  # bytes
 
 
 @dataclass(frozen=True, slots=True)
