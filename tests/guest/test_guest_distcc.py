@@ -92,6 +92,19 @@ def test_compiles_with_other_programs_behind_the_compiler_stay_here(
         assert done.stdout.startswith(said)
 
 
+def test_users_of_all_phases_reach_it_whatever_the_umask(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(distcc, "PLACE", tmp_path / "place")
+    before = os.umask(0o077)
+    try:
+        distcc.Sender("/usr/bin/distcc", 1).open({"PATH": "/usr/bin:/bin"})
+    finally:
+        os.umask(before)
+    for path in (tmp_path / "place", *(tmp_path / "place").rglob("*")):
+        assert path.stat().st_mode & 0o055 == 0o055, path
+
+
 def test_no_more_compile_here_than_there_are_cores(send: distcc.Sender, tmp_path: Path) -> None:
     """However many start; and one that a compiler starts itself waits for none."""
     program = shim(

@@ -90,8 +90,9 @@ class Sender:
     def open(self, settings: Any) -> None:
         """Listen; put wrappers of the compilers in PATH before them."""
         shutil.rmtree(PLACE, ignore_errors=True)
-        directory = PLACE / "own"
-        for each, mode in ((PLACE, 0o755), (self.wrappers, 0o755), (directory, 0o1777)):
+        directory, locks = PLACE / "own", PLACE / "locks"
+        open_to_all = {PLACE: 0o755, self.wrappers: 0o755, locks: 0o755, directory: 0o1777}
+        for each, mode in open_to_all.items():
             each.mkdir(parents=True)
             each.chmod(mode)  # phases run as root and as portage
         listener = socket.create_server(("127.0.0.1", 0), backlog=128)
@@ -101,8 +102,6 @@ class Sender:
             f"127.0.0.1:{listener.getsockname()[1]}/{self.slots} localhost/{cores} "
             f"--localslots={cores} --localslots_cpp={cores + self.slots}"
         )
-        locks = PLACE / "locks"
-        locks.mkdir()
         for number in range(1, cores + 1):
             self._write(locks / str(number), "")
         flock = shutil.which("flock", path=settings["PATH"]) or "true"
