@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import subprocess
+from base64 import b64decode
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
+from typing import ClassVar
 
 import pytest
 from tests.overlays.published import Upstream
@@ -165,3 +170,45 @@ def test_a_tree_with_two_entries_of_a_name_is_refused(source: Source, upstream: 
 def test_links_inside_are_kept() -> None:
     files = {"a/b/b-2.ebuild": File(LINK, b"b-1.ebuild"), "a/b/b-1.ebuild": File(REGULAR, b"")}
     check_links("thicket", files)
+
+
+class Asking(BaseHTTPRequestHandler):
+    """Asks for a password, and notes what came and who shows it to all users of the host."""
+
+    came: ClassVar[list[str]] = []
+    shown: ClassVar[list[bytes]] = []
+
+    def do_GET(self) -> None:
+        for file in Path("/proc").glob("[0-9]*/cmdline"):
+            with suppress(OSError):
+                Asking.shown += [line for line in [file.read_bytes()] if b"pass word" in line]
+                Asking.shown += [line for line in [file.read_bytes()] if b"pass%20word" in line]
+        given = self.headers.get("Authorization", "")
+        Asking.came.append(b64decode(given.removeprefix("Basic ")).decode())
+        self.send_response(404 if given else 401)
+        self.send_header("WWW-Authenticate", "Basic")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+def test_a_password_is_on_no_command_line(tmp_path: Path) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Asking) as server:
+        Thread(target=server.serve_forever).start()
+        address = f"http://me:pass%20word@127.0.0.1:{server.server_port}/x"
+        source = Source("thicket", address, "", SyncContext(tmp_path / "cache's"))
+        try:
+            with pytest.raises(OverlayError) as error:
+                source.newest()
+        finally:
+            server.shutdown()
+    assert "me:pass word" in Asking.came
+    assert Asking.shown == []
+    assert "word@" not in str(error.value)
+    secret = [path for path in source.bare.rglob("*") if path.is_file() and "word@" in _text(path)]
+    assert [path.stat().st_mode & 0o777 for path in secret] == [0o600]
+
+
+def _text(path: Path) -> str:
+    return path.read_text(errors="replace")

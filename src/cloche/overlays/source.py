@@ -19,7 +19,7 @@ from cloche.config.sync import Sync
 from cloche.fetching.download import shown
 from cloche.overlays.errors import failed, not_taken
 from cloche.trees.errors import TreeError
-from cloche.trees.git import ENV, check_signed, command
+from cloche.trees.git import ENV, check_signed, command, settings
 from cloche.trees.methods import SyncContext, SyncRequest
 from cloche.trees.programs import output_of, watched
 
@@ -144,13 +144,13 @@ class Source:
         self.context.cache.mkdir(exist_ok=True)
         self.bare.mkdir(exist_ok=True)
         os.utime(self.bare)  # it is in use
-        (self.bare / _SETTINGS).write_text("[safe]\n\tdirectory = *\n")
+        address = settings(self.bare, self.address)
         # No other process works here: locks were left by a killed git.
         for stale in (*self.bare.glob("*.lock"), *self.bare.glob("refs/cloche/*.lock")):
             stale.unlink()
         self._git("init", "--bare", "--quiet", "--template=", str(self.bare))
         for key, value in {
-            "url": self.address,
+            "url": address,
             "promisor": "true",
             "partialclonefilter": "blob:none",
         }.items():

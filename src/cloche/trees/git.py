@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import shlex
 from pathlib import Path
 
 from cloche.config.lock import RepoPin
@@ -21,6 +22,7 @@ from cloche.trees.programs import output_of, watched
 
 _TIP = "refs/cloche/tip"
 _SETTINGS = "cloche.config"
+_CREDENTIALS = "cloche.credentials"
 #: With a GIT_CONFIG_GLOBAL of its own, git reads neither the user's configuration nor the system's.
 ENV = {
     "GIT_CONFIG_NOSYSTEM": "1",
@@ -83,6 +85,30 @@ def command(bare: Path, *words: str) -> list[str]:
     return ["git", *settings, "--git-dir", str(bare), *words]
 
 
+def settings(bare: Path, address: str) -> str:
+    """Write the settings of git for a clone; returns the address without user and password.
+
+    Others can read command lines: git asks git-credential-store(1) for what an address has of them.
+    """
+    # A remote on this host may be another user's (git-config(1), safe.directory): it is only read.
+    text = "[safe]\n\tdirectory = *\n"
+    file = bare.absolute() / _CREDENTIALS
+    file.unlink(missing_ok=True)
+    scheme, mark, rest = address.partition("://")
+    host, slash, path = rest.partition("/")
+    user, at, name = host.rpartition("@")
+    if at and scheme in ("http", "https"):
+        secret = user if ":" in user else f"{user}:"
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with open(descriptor, "w", encoding="utf-8") as new:
+            new.write(f"{scheme}{mark}{secret}@{name}\n")
+        helper = f"store --file={shlex.quote(str(file))}".replace("\\", r"\\").replace('"', r"\"")
+        text += f'[credential]\n\thelper = "{helper}"\n'
+        address = f"{scheme}{mark}{name}{slash}{path}"
+    (bare / _SETTINGS).write_text(text)
+    return address
+
+
 def _env(bare: Path) -> dict[str, str]:
     """The environment of git, and of a git that it starts for a local remote."""
     return {**ENV, "GIT_CONFIG_GLOBAL": str(bare / _SETTINGS)}
@@ -94,8 +120,7 @@ def _bare(request: SyncRequest, context: SyncContext) -> Path:
     bare = context.cache / f"git-{request.name}-{digest}"
     bare.mkdir(exist_ok=True)
     os.utime(bare)  # it is in use
-    # A remote on this host may be another user's (git-config(1), safe.directory): it is only read.
-    (bare / _SETTINGS).write_text("[safe]\n\tdirectory = *\n")
+    settings(bare, request.sync.uri)
     # No other process works here: locks were left by a killed git.
     for stale in (*bare.glob("*.lock"), *bare.glob("refs/cloche/*.lock")):
         stale.unlink()
@@ -111,7 +136,7 @@ def _fetch(request: SyncRequest, context: SyncContext, bare: Path, name: str, *m
     words = ["fetch", "--progress", "--no-tags", "--no-write-fetch-head", "--force",
              "--no-recurse-submodules", *(more or ("--depth=1",))]  # fmt: skip
     watched(
-        command(bare, *words, "--", request.sync.uri, f"{name}:{_TIP}"),
+        command(bare, *words, "--", settings(bare, request.sync.uri), f"{name}:{_TIP}"),
         request,
         context,
         env=_env(bare),
