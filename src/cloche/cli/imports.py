@@ -19,7 +19,7 @@ from cloche.importing.gentoomuch import read_gentoomuch
 from cloche.importing.outcome import Imported
 from cloche.importing.report import as_data, lines_of, next_steps
 from cloche.importing.system import read_directory, read_remote
-from cloche.importing.writing import check, check_target, write
+from cloche.importing.writing import all_files, check, check_target, write
 from cloche.targets.connection import opened_connection, parse_address
 
 DIRECTORY = from_system.DIRECTORY
@@ -189,7 +189,7 @@ def _finish(imported: Imported, target: Path, *, dry_run: bool, as_json: bool) -
         click.echo(one_line(line))
     if dry_run:
         click.echo("would be written:")
-        for name in sorted((*imported.files, "IMPORT.md")):
+        for name in all_files(imported):
             click.echo(one_line(f"  {target}/{name}"))
         return
     machines = ", ".join(imported.machines)

@@ -59,10 +59,15 @@ def check(imported: Imported) -> None:
         _check(imported, Path(room))
 
 
-def _write_all(imported: Imported, room: Path) -> None:
+def all_files(imported: Imported) -> dict[str, ProjectFile]:
+    """Every file that is written, by its name in the project, sorted."""
     ignored = {IGNORED: ProjectFile(template()[IGNORED])}  # as in a project of `cloche init`
     files = {**ignored, **imported.files, FILE: ProjectFile(import_file(imported))}
-    for name, file in sorted(files.items()):
+    return dict(sorted(files.items()))
+
+
+def _write_all(imported: Imported, room: Path) -> None:
+    for name, file in all_files(imported).items():
         path = room / name
         path.parent.mkdir(parents=True, exist_ok=True)
         if file.link is not None:
