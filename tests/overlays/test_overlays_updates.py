@@ -159,6 +159,11 @@ def test_commits_are_signed_where_that_is_asked_for(
     signed = upstream.commit("--gpg-sign")
     system.done("add", LEAF, upstream.address, "--keyring", keyring)
     assert state(system)["thicket"]["commit"] == signed
+    status, line = system.refused("add", LEAF, "--branch", "other")
+    assert (status, "with another branch or none" in line) == (2, True)
+    # The line that says so goes, and the other one says it from then on.
+    system.done("add", "dev-libs/twig::thicket")
+    system.done("rm", LEAF)
     upstream.write({"profiles/eapi": "7\n"})
     assert "not signed" in system.refused("update", "--yes")[1]
 
