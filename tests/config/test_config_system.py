@@ -177,7 +177,7 @@ owner = "root:app"
 mode = "0640"
 """
     password, key, other = read_secrets(table(said, tmp_path), tmp_path)
-    assert (password.title, password.source) == ("password of larry", "`pass show web/larry`")
+    assert (password.title, password.source) == ("password of larry", "`pass …`")
     assert (key.title, key.source) == (
         "/etc/ssh/ssh_host_ed25519_key",
         str(tmp_path / "keys/web"),

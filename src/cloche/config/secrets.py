@@ -45,8 +45,10 @@ class Secret:
 
     @property
     def source(self) -> str:
-        """Where it comes from, for people."""
-        return str(self.file) if self.file is not None else f"`{' '.join(self.command)}`"
+        """Where it comes from, for people; the words of a program may be secrets themselves."""
+        if self.file is not None:
+            return str(self.file)
+        return f"`{self.command[0]}{' …' if len(self.command) > 1 else ''}`"
 
 
 def read_secrets(table: Table, root: Path) -> tuple[Secret, ...]:
