@@ -237,7 +237,7 @@ def test_secrets_are_in_the_tarball_and_nowhere_else(
     assert mentions(place, words) == [tarball]
     shown = store.cloche("machine", "show", name, cwd=place, check=True).stdout
     assert f"secret    /etc/ssh/host_key from {secret[1]}" in shown
-    assert f"secret    password of larry from `cat {secret[0]}`" in shown
+    assert "secret    password of larry from `cat …`" in shown
     # A tar of its own reads it, too.
     subprocess.run(["tar", "--zstd", "-tf", tarball], check=True, stdout=subprocess.DEVNULL)
 
