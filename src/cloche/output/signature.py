@@ -3,7 +3,8 @@
 A signature is appended to a module (Documentation/admin-guide/module-signing.rst): CMS of its
 bytes, detached, without certificates and attributes, then a header (struct module_signature of
 include/linux/module_signature.h) and a line. With an RSA key equal modules get equal signatures.
-The private key is in the memory of this process and of openssl, and in no file.
+The private key is in the memory of this process, of those forked from it (which no program in a
+sandbox can read), and of openssl; it is in no file.
 """
 
 from __future__ import annotations
