@@ -8,7 +8,10 @@ from xml.sax.saxutils import escape, quoteattr
 
 from cloche.autogen import marked
 from cloche.autogen.dependencies import Dependency, lines
+from cloche.autogen.errors import RefusedError
 from cloche.autogen.package import Ebuild, Package
+
+_CODE = re.compile(r"[\"`$\\\n]")
 
 _HEADER = "# Distributed under the terms of the GNU General Public License v2"
 IUSE_TEST = ('IUSE+=" test"', 'RESTRICT+=" !test? ( test )"')
@@ -17,8 +20,16 @@ IUSE_TEST = ('IUSE+=" test"', 'RESTRICT+=" !test? ( test )"')
 _LONGEST = 80  # characters of DESCRIPTION that pkgcheck allows
 
 
+def _check_words(ebuild: Ebuild) -> None:
+    """See that what stands between quotation marks cannot end them or run something."""
+    for text in (ebuild.license, ebuild.restrict or "", *ebuild.keywords, *ebuild.iuse):
+        if _CODE.search(text):
+            raise RefusedError(f"{text[:100]!r} cannot stand in an ebuild")
+
+
 def ebuild_text(ebuild: Ebuild, own: Mapping[str, tuple[str, ...]]) -> str:
-    """The ebuild, with the user's own lines."""
+    """The ebuild, with the user's own lines. Raises `RefusedError` for words that are code."""
+    _check_words(ebuild)
     parts = [
         ["EAPI=8"],
         list(ebuild.before),

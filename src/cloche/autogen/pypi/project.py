@@ -16,6 +16,8 @@ from cloche.autogen.errors import RefusedError
 from cloche.autogen.pypi.archive import Sdist
 from cloche.config import toml
 
+_EXTRA = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
 _UNRELIABLE = ("1.", "2.0", "2.1")  # before PEP 643, an sdist's metadata may lack anything
 
 
@@ -61,8 +63,16 @@ def read_metadata(data: bytes, where: str) -> Metadata:
         tuple(raw.get("classifiers", ())),
         raw.get("requires_python"),
         tuple(requirement(text, where) for text in raw.get("requires_dist", ())),
-        tuple(canonicalize_name(extra) for extra in raw.get("provides_extra", ())),
+        tuple(extra_name(extra, where) for extra in raw.get("provides_extra", ())),
     )
+
+
+def extra_name(text: str, where: str) -> str:
+    """The normalised name of an extra (PEP 685), a USE flag later. Raises `RefusedError`."""
+    name = canonicalize_name(text)
+    if not _EXTRA.fullmatch(name):
+        raise RefusedError(f"{text[:100]!r} is not a name for an extra", where=where)
+    return name
 
 
 def requirement(text: str, where: str) -> Requirement:
@@ -108,7 +118,7 @@ def sdist_metadata(sdist: Sdist, where: str) -> Metadata:
         found.classifiers,
         found.requires_python,
         tuple(requirement(each, where) for each in texts),
-        tuple(sorted({*found.extras, *map(canonicalize_name, extras)})),
+        tuple(sorted({*found.extras, *(extra_name(each, where) for each in extras)})),
     )
 
 
