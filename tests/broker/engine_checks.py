@@ -133,12 +133,12 @@ def check_closing_does_not_wait_for_forks(g: Ground) -> None:
     process = engine.start(Sandbox((g.root,)), Command(("sleep", "74009"), ENV))
     fork = os.fork()  # has copies of all sockets
     if fork == 0:
-        time.sleep(60)
+        time.sleep(200)
         os._exit(0)
     try:
         began = time.monotonic()
         engine.close()
-        assert time.monotonic() - began < 20
+        assert time.monotonic() - began < 100
         ended = process.wait()
         assert ended is not None
         assert ended.killed
@@ -151,7 +151,7 @@ def check_a_killed_launcher_is_replaced(g: Ground) -> None:
     with RestartingEngine() as engine:
         process = engine.start(Sandbox((g.root,)), Command(("sleep", "74002"), ENV))
         os.kill(engine._engine.launcher.pid, signal.SIGKILL)
-        raises(LauncherError, lambda: process.wait(10))
+        raises(LauncherError, lambda: process.wait(60))
         assert shell(engine, g, "exit 5")[0].status == 5
         assert gone("74002")
 
@@ -161,7 +161,7 @@ def check_killing_a_step_is_no_error_of_the_broker(g: Ground) -> None:
         process = engine.start(Sandbox((g.root,)), Command(("sleep", "74003"), ENV))
         assert process.wait(0.05) is None
         process.kill()
-        ended = process.wait(10)
+        ended = process.wait(60)
         assert ended is not None
         assert ended.killed
         assert gone("74003")

@@ -43,7 +43,7 @@ def test_an_answer_ends_the_waiting(call: Call) -> None:
     answer = Answer("one", "tcp://one")
     timer = threading.Timer(0.05, call.report, [Report("token", "first", "one", 0, (), answer)])
     timer.start()
-    call.wait(10)
+    call.wait(60)
     assert call.answer == answer
     timer.join()
 
@@ -61,7 +61,7 @@ def test_a_stopped_call_wants_nothing_more(call: Call) -> None:
     assert call.report(Report("token", "first", "one", 0))
     call.kill()
     assert not call.report(Report("token", "first", "one", 0))
-    call.wait(10)  # returns at once
+    call.wait(60)  # returns at once
 
 
 def test_a_task_that_dask_moved_is_told_anew_and_only_by_its_new_worker(

@@ -41,7 +41,7 @@ def registry(cluster: Site) -> Registry:
 
     def up() -> bool:
         try:
-            return requests.get(f"http://127.0.0.1:{port}/v2/", timeout=5).ok
+            return requests.get(f"http://127.0.0.1:{port}/v2/", timeout=30).ok
         except requests.ConnectionError:
             return False
 
@@ -74,13 +74,13 @@ def test_it_is_an_artifact_that_other_programs_understand(
     layer = rich(stores[0])
     registry.put(layer.id, stores[0])
     answer = requests.get(
-        f"{registry.api}/manifests/{layer.id}", headers={"Accept": MANIFEST}, timeout=5
+        f"{registry.api}/manifests/{layer.id}", headers={"Accept": MANIFEST}, timeout=30
     )
     manifest = json.loads(answer.content)
     assert manifest["schemaVersion"] == 2
     assert manifest["artifactType"] == LAYER
     assert [each["mediaType"] for each in manifest["layers"]] == [LAYER]
-    tags = requests.get(f"{registry.api}/tags/list", timeout=5).json()["tags"]
+    tags = requests.get(f"{registry.api}/tags/list", timeout=30).json()["tags"]
     assert tags == [layer.id]
 
 
@@ -119,13 +119,13 @@ def test_a_layer_under_another_ones_tag_is_refused(
     one, two = (values.stored(giver, f"c/{name}-1", etc=name) for name in "ab")
     registry.put(one.id, giver)
     manifest = requests.get(
-        f"{registry.api}/manifests/{one.id}", headers={"Accept": MANIFEST}, timeout=5
+        f"{registry.api}/manifests/{one.id}", headers={"Accept": MANIFEST}, timeout=30
     )
     requests.put(
         f"{registry.api}/manifests/{two.id}",
         data=manifest.content,
         headers={"Content-Type": MANIFEST},
-        timeout=5,
+        timeout=30,
     ).raise_for_status()
     with pytest.raises(TransferError, match="another tree"):
         registry.take([two.id], taker)
@@ -164,11 +164,11 @@ def test_workers_leave_their_layers_there_and_take_them_from_there(
     build.ends()
 
     def tags() -> set[str]:
-        answer = requests.get(f"{registry.api}/tags/list", timeout=5)
+        answer = requests.get(f"{registry.api}/tags/list", timeout=30)
         return set(answer.json().get("tags") or ()) if answer.ok else set()
 
     layers = set(build.layers.values())
-    wait_for(lambda: layers <= tags(), 20)
+    wait_for(lambda: layers <= tags())
     assert worker.end() == 0
     with Store.open(cluster.room / "empty") as empty:  # another worker's would do the same
         assert set(registry.take(layers, empty)) == layers

@@ -58,7 +58,7 @@ def test_a_cluster_builds_the_same_layers_and_ends_cleanly(
     up.kill(signal.SIGINT)
     assert up.process.wait(20) == 0, up.text
     assert list(own.iterdir()) == []
-    wait_for(lambda: not processes(f"{store.user.python}\0-m\0cloche.cli\0--store\0{stores}"), 5)
+    wait_for(lambda: not processes(f"{store.user.python}\0-m\0cloche.cli\0--store\0{stores}"))
     for number in (1, 2):
         own = Store(stores / str(number), store.user)
         own.cloche("store", "verify", check=True)

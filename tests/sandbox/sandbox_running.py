@@ -72,7 +72,7 @@ def check_the_timeout_ends_the_whole_tree(g: Ground) -> None:
     ended, _ = g.shell(
         "(sleep 71002 & sleep 71002) & trap '' TERM; sleep 71002; sleep 71002", timeout=0.3
     )
-    assert 0.2 < time.monotonic() - begun < 3
+    assert 0.2 < time.monotonic() - begun < 60
     assert (ended.timed_out, ended.killed, ended.status) == (True, False, 137)
     assert not alive("71002")
 
@@ -234,7 +234,7 @@ def check_a_terminal_of_its_own(g: Ground) -> None:
     with tempfile.TemporaryFile() as out:
         process = g.engine.start(g.sandbox(), command, stdin=read, stdout=out.fileno())
         os.write(write, b"word\n")
-        ended = process.wait(10)
+        ended = process.wait(60)
         out.seek(0)
         text = out.read()
     os.close(read)
@@ -253,7 +253,7 @@ def check_the_callers_terminal_is_given_back(g: Ground) -> None:
     process = g.engine.start(g.sandbox(), command, stdin=slave, stdout=slave)
     assert not termios.tcgetattr(slave)[3] & termios.ICANON
     assert process.wait(0.05) is None
-    ended = process.wait(10)
+    ended = process.wait(60)
     assert ended is not None
     assert ended.ok
     assert termios.tcgetattr(slave) == before
@@ -270,7 +270,7 @@ def check_a_dead_launcher_is_noticed(g: Ground) -> None:
         process = engine.start(g.sandbox(), Command(("sleep", "71004"), ENV))
         os.kill(engine.launcher.pid, signal.SIGKILL)
         for _ in range(2):
-            raises(LauncherError, lambda: process.wait(5))
+            raises(LauncherError, lambda: process.wait(60))
         assert gone("71004")
         raises(LauncherError, lambda: engine.start(g.sandbox(), Command(("true",), ENV)))
 

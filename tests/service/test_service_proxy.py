@@ -81,7 +81,7 @@ def test_a_tls_handshake_has_the_time_of_a_request(tmp_path: Path) -> None:
         with socket.create_connection(("127.0.0.1", port), 30) as sock:
             began = time.monotonic()
             assert sock.recv(1) == b""
-            assert 0.5 < time.monotonic() - began < 10
+            assert 0.5 < time.monotonic() - began < 60
 
 
 def test_a_wrong_key_is_one_line(tmp_path: Path) -> None:

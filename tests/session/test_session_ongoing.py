@@ -30,13 +30,13 @@ def test_closing_stops_calls_and_waits_for_them() -> None:
         with ongoing.call() as running:
             running.add(Step())
             begun.set()
-            assert closing.wait(10)
+            assert closing.wait(60)
             ended.append("the call")
             raise FAULT
 
     with ThreadPoolExecutor(1) as threads:
         future = threads.submit(call)
-        assert begun.wait(10)
+        assert begun.wait(60)
         ongoing.close()
         ended.append("the session")
         error = future.exception(10)

@@ -160,7 +160,7 @@ def test_a_stopped_task_fails_at_once_and_is_not_begun(worker: Worker, all_of_th
     executor = Silent()
     with ThreadPoolExecutor(1) as pool:
         failing = pool.submit(Elsewhere(executor, PLACE), BUILD, worker)
-        assert executor.submitted.wait(10)
+        assert executor.submitted.wait(60)
         worker.running.stop() if all_of_them else worker.running.stop_package(BUILD.package)
         with pytest.raises(StepError, match="stopped"):
             failing.result(10)

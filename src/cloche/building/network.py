@@ -8,7 +8,8 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from cloche.building.context import BuildContext
-from cloche.fetching.forward import Forwarder, unix_listener
+from cloche.fetching.forward import Forwarder
+from cloche.fetching.listening import unix_listener
 from cloche.fetching.reach import places_of
 from cloche.sandbox.base import Bind
 from cloche.sandbox.errors import SandboxError

@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from cloche.distcc.hosts import BUSY, LONGEST, OK, Hello, Host, host_of, line_of
-from cloche.fetching.forward import connections, relay, unix_listener
+from cloche.fetching.listening import Held, relay, served, unix_listener
 
 CONNECTING = 5.0  # seconds until a host counts as silent
 IDLE = 900.0  # seconds without a byte: a compile may take long
@@ -113,43 +113,15 @@ def hosts_of(texts: tuple[str, ...]) -> Hosts:
 @contextlib.contextmanager
 def forwarding(hosts: Hosts, layers: Sequence[str], path: Path) -> Iterator[None]:
     """Listen at a path, while a sandbox runs, for its compiles by compilers of these layers."""
-    hello, held, lock = Hello(tuple(layers)), set[socket.socket](), threading.Lock()
+    hello, held = Hello(tuple(layers)), Held()
 
     def serve(client: socket.socket) -> None:
-        with client, hosts.connected(hello) as server:
+        with hosts.connected(hello) as server:
             if server is None:
                 return
-            with lock:
-                held.update((client, server))
-            try:
-                client.settimeout(IDLE)
-                with contextlib.suppress(OSError):
-                    relay(client, server, IDLE)
-            finally:
-                with lock:
-                    held.difference_update((client, server))
+            client.settimeout(IDLE)
+            with held.hold(server), contextlib.suppress(OSError):
+                relay(client, server, IDLE)
 
-    def accept() -> None:
-        for client in connections(listener):
-            try:
-                threading.Thread(target=serve, args=(client,), daemon=True).start()
-            except RuntimeError:  # no more threads: it compiles itself
-                client.close()
-
-    listener = unix_listener(path)
-    thread = threading.Thread(target=accept, daemon=True)
-    thread.start()
-    try:
+    with served(unix_listener(path), serve, held):
         yield
-    finally:
-        _shut(listener)
-        thread.join()
-        listener.close()
-        with lock:
-            for each in held:
-                _shut(each)
-
-
-def _shut(sock: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        sock.shutdown(socket.SHUT_RDWR)

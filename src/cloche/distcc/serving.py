@@ -19,7 +19,7 @@ from pathlib import Path
 from cloche.distcc.errors import cannot_listen, no_toolchain
 from cloche.distcc.hosts import BUSY, KINDS, LONGEST, OK, Hello, hello_of, line_of
 from cloche.errors import ClocheError
-from cloche.fetching.forward import connections, unix_listener
+from cloche.fetching.listening import connections, unix_listener
 from cloche.layers import SOURCE_DATE_EPOCH, layer_of
 from cloche.linux import descriptors
 from cloche.roots import unions

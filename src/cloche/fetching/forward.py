@@ -8,26 +8,20 @@ and rsync tunnel with CONNECT; FTP is answered as HTTP, as other proxies do.
 from __future__ import annotations
 
 import contextlib
-import errno
 import ipaddress
-import os
-import selectors
 import shutil
 import socket
-import threading
-import time
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from cloche.fetching.listening import Held, relay, served
 from cloche.fetching.reach import Place, place_of, refusal
 
 CONNECTING = 60.0  # seconds until a server counts as silent
 IDLE = 600.0  # seconds without a byte either way
-_AGAIN = 0.2  # seconds after which accepting is tried again
 _HEAD = 1 << 16  # bytes of a request's head, at most
 _HOP = ("proxy-", "connection:", "keep-alive:")  # hop-by-hop headers
 
@@ -53,51 +47,26 @@ class Forwarder:
     proxies: Mapping[str, str] = field(default_factory=dict)
     refused: list[tuple[str, str]] = field(default_factory=list)
     failed: list[tuple[str, str]] = field(default_factory=list)
-    _open: set[socket.socket] = field(default_factory=set)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _held: Held = field(default_factory=Held)
 
     @contextlib.contextmanager
     def listening(self, listener: socket.socket) -> Iterator[None]:
         """Serve a listening socket while the context lasts; all connections end with it."""
-        thread = threading.Thread(target=self._accept, args=(listener,), daemon=True)
-        thread.start()
-        try:
+        with served(listener, self._serve, self._held):
             yield
-        finally:
-            _shut(listener)
-            thread.join()
-            listener.close()
-            with self._lock:
-                for connection in self._open:
-                    _shut(connection)
-
-    def _accept(self, listener: socket.socket) -> None:
-        for client in connections(listener):
-            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
-        with client, self._held(client):
-            target = ""
-            try:
-                client.settimeout(IDLE)
-                method, target, headers, rest = _request(client)
-                self._answer(client, method, target, headers, rest)
-            except _RefusedError as error:
-                _reply(client, error.status, error.reason)
-            except (OSError, EOFError) as error:
-                reason = getattr(error, "strerror", None) or str(error)
-                self.failed.append((target, reason))
-                _reply(client, 502, reason)
-
-    @contextlib.contextmanager
-    def _held(self, connection: socket.socket) -> Iterator[None]:
-        with self._lock:
-            self._open.add(connection)
+        target = ""
         try:
-            yield
-        finally:
-            with self._lock:
-                self._open.discard(connection)
+            client.settimeout(IDLE)
+            method, target, headers, rest = _request(client)
+            self._answer(client, method, target, headers, rest)
+        except _RefusedError as error:
+            _reply(client, error.status, error.reason)
+        except (OSError, EOFError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            self.failed.append((target, reason))
+            _reply(client, 502, reason)
 
     def _answer(
         self, client: socket.socket, method: str, target: str, headers: list[str], rest: bytes
@@ -119,7 +88,7 @@ class Forwarder:
             else:
                 authorization, server = [], _connected(addresses, place.port)
             stack.enter_context(server)
-            stack.enter_context(self._held(server))
+            stack.enter_context(self._held.hold(server))
             server.settimeout(IDLE)
             if tunnel and upstream is None:
                 client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
@@ -167,42 +136,6 @@ class Forwarder:
         named = "it" if address == place.host else f"it leads to {address}, which"
         self.refused.append((target, f"{named} is {reason}"))
         raise _RefusedError(403, f"refused: {reason}")
-
-
-def connections(
-    listener: socket.socket, failed: Callable[[OSError], None] | None = None
-) -> Iterator[socket.socket]:
-    """All that connect, until the listener is shut down or closed.
-
-    When there is no descriptor left, or the like, ``failed`` hears of it and a while passes.
-    """
-    while True:
-        try:
-            client, _ = listener.accept()
-        except OSError as error:
-            if error.errno in (errno.EINVAL, errno.EBADF):
-                return
-            if failed is not None:
-                failed(error)
-            time.sleep(_AGAIN)
-            continue
-        yield client
-
-
-def unix_listener(path: Path, mode: int = 0o666) -> socket.socket:
-    """A listening socket at a path of any length, to which every user may connect.
-
-    Or those whom ``mode`` lets write.
-    """
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-    directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        listener.bind(f"/proc/self/fd/{directory}/{path.name}")
-    finally:
-        os.close(directory)
-    path.chmod(mode)  # nobody can connect before it listens
-    listener.listen()
-    return listener
 
 
 def _request(client: socket.socket) -> tuple[str, str, list[str], bytes]:
@@ -272,25 +205,6 @@ def _path(target: str) -> str:
     return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
 
-def relay(one: socket.socket, other: socket.socket, seconds: float) -> None:
-    """Copy both ways until the other one closes, or nothing comes for so long. Raises OSError."""
-    with selectors.PollSelector() as selector:  # unlike select(2), for any number
-        ways = {one: other, other: one}
-        for source in ways:
-            selector.register(source, selectors.EVENT_READ)
-        while ready := selector.select(seconds):
-            for key, _ in ready:
-                source = one if key.fileobj is one else other
-                if data := source.recv(1 << 16):
-                    ways[source].sendall(data)
-                    continue
-                with contextlib.suppress(OSError):
-                    ways[source].shutdown(socket.SHUT_WR)
-                selector.unregister(source)
-                if source is other:
-                    return
-
-
 def _ftp(client: socket.socket, uri: str, headers: list[str], address: str, port: int) -> None:
     """Answer with a file of an FTP server; data connections go to the same address."""
     import ftplib  # imports TLS, which takes longer to load than all of this room
@@ -319,8 +233,3 @@ def _ftp(client: socket.socket, uri: str, headers: list[str], address: str, port
                 shutil.copyfileobj(source, target)
     except ftplib.Error as error:
         raise OSError(0, str(error)) from error
-
-
-def _shut(sock: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        sock.shutdown(socket.SHUT_RDWR)

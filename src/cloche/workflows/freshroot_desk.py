@@ -27,7 +27,7 @@ from pathlib import Path
 import msgspec
 
 from cloche.errors import ClocheError
-from cloche.fetching.forward import unix_listener
+from cloche.fetching.listening import Held, served, unix_listener
 from cloche.workflows.freshroot_request import (
     HEAD,
     LONGEST,
@@ -62,53 +62,23 @@ class Desk:
     _number: int = 0
     _turn: threading.Lock = field(default_factory=threading.Lock)
     _places: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(_AT_ONCE))
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    _open: set[socket.socket] = field(default_factory=set)
-    _closing: bool = False
+    _held: Held = field(default_factory=Held)
 
     @contextmanager
     def serving(self) -> Iterator[None]:
         """Serve while the block lasts; what is being carried out then ends with it."""
         listener = unix_listener(self.room / SOCKET)
-        thread = threading.Thread(target=self._accept, args=(listener,), daemon=True)
-        thread.start()
         try:
-            yield
+            with served(listener, self._serve, self._held, self._places):
+                yield
         finally:
-            with self._lock:
-                self._closing = True
-                for connection in self._open:
-                    _shut(connection)
-            _shut(listener)
-            thread.join()
-            listener.close()
             for _ in range(_AT_ONCE):  # until all have ended
                 self._places.acquire(timeout=_GRACE)
 
-    def _accept(self, listener: socket.socket) -> None:
-        while True:
-            self._places.acquire()
-            try:
-                connection, _ = listener.accept()
-            except OSError:
-                self._places.release()
-                return
-            with self._lock:
-                self._open.add(connection)
-                if self._closing:
-                    _shut(connection)
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
     def _serve(self, connection: socket.socket) -> None:
-        try:
-            connection.settimeout(_PATIENCE)
-            with contextlib.suppress(OSError, EOFError):
-                self._answer(connection)
-        finally:
-            with self._lock:
-                self._open.discard(connection)
-            connection.close()
-            self._places.release()
+        connection.settimeout(_PATIENCE)
+        with contextlib.suppress(OSError, EOFError):
+            self._answer(connection)
 
     def _answer(self, connection: socket.socket) -> None:
         try:
@@ -124,7 +94,7 @@ class Desk:
             connection.sendall(message(b"o", b"waiting for another emerge of this freshroot\r\n"))
             self._turn.acquire()
         try:
-            if self._closing:
+            if self._held.ended:
                 return
             self._number += 1
             name = f"{self._number}"
@@ -251,8 +221,3 @@ def _tell(connection: socket.socket, error: ClocheError) -> None:
 def _end(connection: socket.socket, status: int, packages: str | None = None) -> None:
     answer = {"status": status, "packages": packages}
     connection.sendall(message(b"e", msgspec.json.encode(answer)))
-
-
-def _shut(connection: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        connection.shutdown(socket.SHUT_RDWR)
