@@ -23,7 +23,7 @@ from cloche.trees.errors import SyncProgramError, missing_program, missing_tree
 
 STATUSES = {
     Exit.FAILED: """
-        autogen.UpstreamError binhosts.BadPackageError building.BuildError
+        autogen.RateLimitError autogen.UpstreamError binhosts.BadPackageError building.BuildError
         cluster.DifferentError composing.CollisionError
         fetching.FetchingError fetching.NotThereError fetching.WrongContentError
         plan.BadResolutionError sandbox.ProgramError store.UnreadableTreeError

@@ -58,6 +58,7 @@ class Index:
     files: dict[str, bytes] = field(default_factory=dict)
     raw: dict[str, bytes] = field(default_factory=dict)  # pages as they are
     asked: list[str] = field(default_factory=list)
+    answers: list[tuple[str, int]] = field(default_factory=list)  # with their statuses
 
     def add(self, project: str, filename: str, data: bytes, **more: Any) -> None:
         digest = hashlib.sha256(data).hexdigest()
@@ -107,7 +108,14 @@ def served() -> Iterator[Index]:
                 self.send_error(404)
 
         def _answer(self, data: bytes, kind: str) -> None:
-            self.send_response(200)
+            etag = f'"{hashlib.sha256(data).hexdigest()}"'
+            same = self.headers.get("If-None-Match") == etag
+            index.answers.append((self.path, 304 if same else 200))
+            self.send_response(304 if same else 200)
+            self.send_header("ETag", etag)
+            if same:
+                self.end_headers()
+                return
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()

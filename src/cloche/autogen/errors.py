@@ -15,5 +15,9 @@ class UpstreamError(ClocheError):
     status = Exit.FAILED
 
 
+class RateLimitError(UpstreamError):
+    """Upstream answers nothing more for a while."""
+
+
 class NotPublishedError(ClocheError):
     """Upstream has no package, or no release, of this name."""

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from cloche.autogen.package import Maintainer
-from cloche.config import toml
+from cloche.config import table as tables
 from cloche.config.atoms import CATEGORY
-from cloche.config.errors import ConfigError, Origin, unknown_key, wrong_type
-from cloche.config.files import read_text
+from cloche.config.errors import ConfigError, Origin, wrong_type
+from cloche.config.table import Table
 
 _MAINTAINER = re.compile(r"(?:(?P<name>[^<>]*?)\s*<)?(?P<email>[^<>\s@]+@[^<>\s@]+)>?")
 _KEYWORD = re.compile(r"~?[A-Za-z0-9_][A-Za-z0-9_-]*")
+
+KEYS = ("category", "keywords", "maintainers")
+OF_RUNS = ("github", "names", "pypi", "repos", "repository")
+"""Further keys of the file, which are for `cloche autogen run`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,28 +42,24 @@ def read_settings(path: Path) -> Settings:
     """Read the file; without it, the defaults. Raises `ConfigError`."""
     if not path.exists():
         return Settings()
-    origin = Origin(path)
-    try:
-        data = toml.loads(read_text(path, path.parent))
-    except ValueError as error:
-        raise ConfigError(origin, str(error), "correct it") from error
-    known = ("category", "keywords", "maintainers")
-    for key in data:
-        if key not in known:
-            raise unknown_key(origin, key, known)
-    category = data.get("category", "dev-python")
-    if not isinstance(category, str) or not re.fullmatch(CATEGORY, category):
-        raise wrong_type(origin, "category", "a name such as dev-python", repr(category))
-    keywords = _strings(data, "keywords", origin) or ("~amd64",)
-    for keyword in keywords:
+    table = tables.load(path, path.parent)
+    table.only((*KEYS, *OF_RUNS))
+    return settings_of(table, Settings())
+
+
+def settings_of(table: Table, default: Settings) -> Settings:
+    """The settings of a table; what it does not say is the default's. Raises `ConfigError`."""
+    category = table.get("category", str, default.category)
+    if not re.fullmatch(CATEGORY, category):
+        expected = "a name such as dev-python"
+        raise wrong_type(table.origin("category"), "category", expected, f"“{category}”")
+    keywords = table.strings("keywords")
+    for keyword, origin in keywords:
         if not _KEYWORD.fullmatch(keyword):
             raise wrong_type(origin, "keywords", "words such as ~amd64", f"“{keyword}”")
-    people = _strings(data, "maintainers", origin)
-    return Settings(category, keywords, tuple(maintainer(each, origin) for each in people))
-
-
-def _strings(data: Mapping[str, Any], key: str, origin: Origin) -> tuple[str, ...]:
-    value = data.get(key, [])
-    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
-        raise wrong_type(origin, key, "a list of strings", repr(value))
-    return tuple(value)
+    people = tuple(maintainer(text, origin) for text, origin in table.strings("maintainers"))
+    return Settings(
+        category,
+        tuple(keyword for keyword, _ in keywords) or default.keywords,
+        people or default.maintainers,
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import configparser
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +15,7 @@ from cloche.autogen.licences import COMMON, read_mapping
 from cloche.autogen.repository import versions_of
 from cloche.config.errors import nearest
 
-_REMOTE = re.compile(r'<remote-id\s+type="pypi"\s*>\s*([^<\s]+)\s*</remote-id>')
+_REMOTE = re.compile(r'<remote-id\s+type="([\w-]+)"\s*>\s*([^<\s]+)\s*</remote-id>')
 _IUSE = re.compile(r'^\s*IUSE\+?="([^"]*)"', re.MULTILINE)
 _HOME = "dev-python"
 
@@ -34,11 +34,24 @@ class Trees:
         """
         name = canonicalize_name(project)
         if name not in self._found:
-            self._found[name] = self._by_name.get(name) or self._by_remote_id.get(name)
+            self._found[name] = self._by_name.get(name) or self.with_remote_id("pypi", name)
         return self._found[name]
 
+    def with_remote_id(self, kind: str, name: str) -> str | None:
+        """``category/pn`` whose metadata.xml has an id of upstream's (GLEP 68)."""
+        return self._by_remote_id.get((kind, _compared(kind, name)))
+
+    def wrote(self, cp: str, remote_ids: Iterable[tuple[str, str]]) -> None:
+        """Take note of a package that is new in a repository."""
+        category, _, pn = cp.partition("/")
+        if category == _HOME:
+            self._by_name[canonicalize_name(pn)] = cp
+        for kind, name in remote_ids:
+            self._by_remote_id[kind, _compared(kind, name)] = cp
+        self._found.clear()
+
     @cached_property
-    def _by_name(self) -> Mapping[str, str]:
+    def _by_name(self) -> dict[str, str]:
         """Packages of dev-python, whose names are those of the index (Gentoo's Python guide)."""
         found: dict[str, str] = {}
         for place in reversed(self.places):
@@ -48,12 +61,14 @@ class Trees:
         return found
 
     @cached_property
-    def _by_remote_id(self) -> Mapping[str, str]:
-        found: dict[str, str] = {}
+    def _by_remote_id(self) -> dict[tuple[str, str], str]:
+        found: dict[tuple[str, str], str] = {}
         for place in reversed(self.places):
-            for path in place.glob("*/*/metadata.xml"):
-                for name in _REMOTE.findall(path.read_text(encoding="utf-8", errors="replace")):
-                    found[canonicalize_name(name)] = f"{path.parent.parent.name}/{path.parent.name}"
+            for path in sorted(place.glob("*/*/metadata.xml"), reverse=True):
+                cp = f"{path.parent.parent.name}/{path.parent.name}"
+                text = path.read_text(encoding="utf-8", errors="replace")
+                for kind, name in _REMOTE.findall(text):
+                    found[kind, _compared(kind, name)] = cp
         return found
 
     def near(self, project: str) -> str | None:
@@ -98,6 +113,11 @@ class Trees:
             if path.is_file():
                 return path.read_text(encoding="utf-8", errors="replace")
         return ""
+
+
+def _compared(kind: str, name: str) -> str:
+    """An id of upstream's in the form in which equal ones are equal."""
+    return canonicalize_name(name) if kind == "pypi" else name.lower()
 
 
 def places_of_portage(conf: Path) -> tuple[Path, ...]:

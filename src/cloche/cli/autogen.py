@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cloche.cli.autogen_github import github
+from cloche.cli.autogen_run import run
 from cloche.cli.complete import complete_machine
 from cloche.cli.options import Options, opened_session, opened_store, project_or_none, say
 from cloche.cli.showing import Shown, opened_display
@@ -40,6 +41,7 @@ Examples:
   cloche autogen pypi requests
   cloche autogen pypi zope.interface==7.2 --into /var/db/repos/local --dry-run
   cloche autogen github larry/hello
+  cloche autogen run --dry-run
 """,
 )
 def autogen() -> None:
@@ -47,6 +49,7 @@ def autogen() -> None:
 
 
 autogen.add_command(github)
+autogen.add_command(run)
 
 
 @autogen.command(

@@ -78,12 +78,12 @@ class Unit:
 def unit_text(kind: Kind, unit: Unit) -> str:
     """The text of the file."""
     name = f"cloche-{unit.command}"
-    program = shutil.which("cloche") or str(Path(sys.executable).with_name("cloche"))
+    program = program_path()
     store = ("--store", str(unit.store)) if unit.store else ()
     directory = ("-C", str(unit.directory)) if unit.directory else ()
     words = (*directory, *store, unit.command, *unit.words)
     if kind == "systemd":
-        line = " ".join(_systemd_word(word) for word in (program, *words))
+        line = " ".join(systemd_word(word) for word in (program, *words))
         file = f"/etc/systemd/system/{name}.service"
         more = "".join(f"{each}\n" for each in _systemd_settings(unit))
         return _SYSTEMD.format(file=file, name=name, command=unit.command, line=line, more=more)
@@ -96,6 +96,11 @@ def unit_text(kind: Kind, unit: Unit) -> str:
         more="".join(f"{each}\n" for each in _openrc_settings(unit)),
         start=_START_PRE.format(user=shlex.quote(unit.user), name=name) if unit.user else "",
     )
+
+
+def program_path() -> str:
+    """Where cloche's command is."""
+    return shutil.which("cloche") or str(Path(sys.executable).with_name("cloche"))
 
 
 def _systemd_settings(unit: Unit) -> Iterator[str]:
@@ -119,7 +124,7 @@ def _openrc_settings(unit: Unit) -> Iterator[str]:
         yield f"export {name}={shlex.quote(value)}"
 
 
-def _systemd_word(word: str) -> str:
+def systemd_word(word: str) -> str:
     """A word of ExecStart, quoted (systemd.service(5)): ``%`` and ``$`` are doubled."""
     escaped = word.replace("\\", "\\\\").replace("%", "%%").replace("$", "$$")
     if not escaped or set(escaped) & set(" \t\"'"):

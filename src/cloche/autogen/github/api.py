@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from cloche.autogen.errors import NotPublishedError, UpstreamError
+from cloche.autogen.errors import NotPublishedError, RateLimitError, UpstreamError
 from cloche.errors import ClocheError
 from cloche.fetching.download import shown
 
@@ -204,7 +204,7 @@ def _refusal(
         at = datetime.fromtimestamp(until, UTC)
         what = f"the rate limit is used up until {at:%Y-%m-%d %H:%M:%S} UTC"
         todo = f"run it again then; a token in {TOKEN_VARIABLE} has a higher limit"
-        return UpstreamError(what, where=where, todo=todo)
+        return RateLimitError(what, where=where, todo=todo)
     if status in (404, 410):
         todo = f"check the name; a private one needs a token in {TOKEN_VARIABLE}"
         return NotPublishedError("not there", where=where, todo=todo)

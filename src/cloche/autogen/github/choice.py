@@ -21,12 +21,14 @@ _SHOWN = 5
 class Rule:
     """Which tags count where none is named: ``matching`` is a regular expression for them.
 
-    ``tags``: all of them, not only those of releases; ``prerelease``: early ones, too.
+    ``tags``: all of them, not only those of releases; ``prerelease``: early ones, too; ``series``:
+    only versions that are it or begin with it and a dot.
     """
 
     prerelease: bool = False
     tags: bool = False
     matching: str = ""
+    series: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,11 @@ def chosen(published: Published, wanted: Wanted, names: Collection[str], rule: R
     tags = [tag for tag in listed or published.tags if re.search(rule.matching, tag)]
     found, refused = _versions(tags, names, named=bool(rule.matching))
     usable = [e for e in found if rule.prerelease or (not e.is_early and e.tag not in early)]
+    if rule.series:
+        usable = [each for each in usable if re.match(rf"{re.escape(rule.series)}(?!\d)", each.pv)]
+        if not usable:
+            what = f"no release of series {rule.series}"
+            raise NotPublishedError(what, where=wanted, todo=_newest(tags))
     if not usable:
         raise _nothing(published, wanted, refused, early=bool(found or early))
     newest = max(usable, key=lambda each: version_key(each.pv))

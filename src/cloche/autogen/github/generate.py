@@ -29,7 +29,6 @@ from cloche.fetching.errors import NotThereError
 
 _LARGEST = 1 << 30  # bytes of an archive
 _COMMIT = re.compile(rb"\d+ comment=([0-9a-f]{40}(?:[0-9a-f]{24})?)\n")
-_REMOTE = re.compile(r'<remote-id\s+type="github"\s*>\s*([^<\s]+)\s*</remote-id>')
 DEFAULT_CATEGORY = "app-misc"
 
 
@@ -73,7 +72,7 @@ class Generator:
 
     def _policy(self, full_name: str) -> tuple[Policy, bool]:
         """Category and name: the user's, those of a tree that has it, or of the repository."""
-        cp = package_of(self.trees, full_name)
+        cp = self.trees.with_remote_id("github", full_name)
         pn = self.policy.pn or (cp.partition("/")[2] if cp else package_name(full_name))
         category = self.policy.category or (cp.partition("/")[0] if cp else "")
         known = category or DEFAULT_CATEGORY
@@ -136,16 +135,6 @@ class Generator:
             raise UpstreamError(what, where=archive.uri, todo="do not use the file")
         part.replace(target)
         return target
-
-
-def package_of(trees: Trees, full_name: str) -> str | None:
-    """``category/pn`` whose metadata.xml names a repository of GitHub."""
-    for place in trees.places:
-        for path in sorted(place.glob("*/*/metadata.xml")):
-            text = path.read_text(encoding="utf-8", errors="replace")
-            if any(name.lower() == full_name.lower() for name in _REMOTE.findall(text)):
-                return f"{path.parent.parent.name}/{path.parent.name}"
-    return None
 
 
 def package_name(full_name: str) -> str:

@@ -1,0 +1,78 @@
+"""What a run did, package by package: as values, as a table, as data."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+Result = Literal["new", "changed", "unchanged", "removed", "refused", "failed"]
+RESULTS: tuple[Result, ...] = ("new", "changed", "removed", "refused", "failed", "unchanged")
+_FAILURES = ("refused", "failed")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How it went with a package of the list.
+
+    ``cpvs`` are the ebuilds that it has, ``files`` what was written, or would be. ``removed``:
+    upstream has it no more, and its ebuilds stay.
+    """
+
+    package: str
+    result: Result
+    cpvs: tuple[str, ...] = ()
+    new: tuple[str, ...] = ()
+    files: tuple[Path, ...] = ()
+    reason: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether the package did not get what was asked for."""
+        return self.result in _FAILURES
+
+
+def lines(outcomes: Sequence[Outcome]) -> Iterator[str]:
+    """The table of all that is not unchanged, and a line of sums."""
+    told = [each for each in outcomes if each.result != "unchanged" or each.notes]
+    told.sort(key=lambda each: (RESULTS.index(each.result), each.package))
+    width = max((len(each.package) for each in told), default=0)
+    for each in told:
+        what = ", ".join(each.new) or each.reason or ", ".join(each.cpvs)
+        yield f"{each.result:9}  {each.package:{width}}  {what}".rstrip()
+        if each.reason and each.new:
+            yield f"{'':11}{each.reason}"
+        for note in each.notes:
+            yield f"{'':11}{note}"
+    yield summary(outcomes)
+
+
+def summary(outcomes: Sequence[Outcome]) -> str:
+    """How many there are of each result."""
+    counts = Counter(each.result for each in outcomes)
+    return ", ".join(f"{counts[each]} {each}" for each in RESULTS if counts[each])
+
+
+def data(repository: Path, outcomes: Sequence[Outcome], *, dry_run: bool) -> dict[str, Any]:
+    """The report for ``--json``."""
+    counts = Counter(each.result for each in outcomes)
+    return {
+        "repository": str(repository),
+        "dry_run": dry_run,
+        "counts": {each: counts[each] for each in RESULTS},
+        "packages": [
+            {
+                "package": each.package,
+                "result": each.result,
+                "ebuilds": list(each.cpvs),
+                "new": list(each.new),
+                "changed": [str(path) for path in each.files],
+                "reason": each.reason or None,
+                "notes": list(each.notes),
+            }
+            for each in outcomes
+        ],
+    }

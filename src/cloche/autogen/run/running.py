@@ -1,0 +1,127 @@
+"""A run over a list: each package by itself, so that one that fails does not stop the others."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+from cloche.autogen.errors import NotPublishedError
+from cloche.autogen.package import Package
+from cloche.autogen.repository import Changes, changes, ebuild_path, versions_of, write
+from cloche.autogen.run.conditional import AT_ONCE
+from cloche.autogen.run.listed import Entry, Kind
+from cloche.autogen.run.record import Done, Record
+from cloche.autogen.run.report import Outcome, Result
+from cloche.autogen.run.upstream import Upstream
+from cloche.autogen.trees import Trees
+from cloche.errors import ClocheError, Exit, host_trouble
+from cloche.portage.repository import Repository
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A package that was written, or would be; ``new``: its version had no ebuild."""
+
+    found: Changes
+    new: bool
+
+
+@dataclass
+class Run:
+    """Keeps packages up to date. With ``again``, those that did not change are made anew, too."""
+
+    repository: Repository
+    trees: Trees
+    upstream: Mapping[Kind, Upstream]
+    record: Record
+    dry_run: bool = False
+    again: bool = False
+
+    def outcomes(self, entries: Sequence[Entry]) -> Iterator[Outcome]:
+        """Take the packages one after the other. Pages of an index are asked for in advance."""
+        with ThreadPoolExecutor(AT_ONCE, "autogen") as threads:
+            states = {
+                each: threads.submit(self.upstream[each.kind].state, each)
+                for each in entries
+                if each.kind == "pypi"  # GitHub wants one request after the other
+            }
+            try:
+                for entry in entries:
+                    yield self._outcome(entry, states.pop(entry, None))
+            finally:
+                threads.shutdown(cancel_futures=True)
+
+    def _outcome(self, entry: Entry, asked: Future[str] | None) -> Outcome:
+        try:
+            state = asked.result() if asked else self.upstream[entry.kind].state(entry)
+            options = hashlib.sha256(repr(entry).encode()).hexdigest()
+            known = self.record.of(str(entry))
+            if known is not None and not self.again and self._holds(known, state, options):
+                return Outcome(str(entry), "unchanged", known.cpvs)
+            return self._made(entry, Done(str(entry), state, options))
+        except ClocheError as error:
+            return self._failure(entry, error)
+        except OSError as error:
+            return self._failure(entry, host_trouble(error))
+        except Exception as error:  # of a package that nobody has thought of: the others go on
+            what = f"a fault of cloche: {type(error).__name__}: {error}"
+            return Outcome(str(entry), "failed", reason=what)
+
+    def _holds(self, known: Done, state: str, options: str) -> bool:
+        """Whether nothing changed since a package was written."""
+        same = (known.state, known.options) == (state, options)
+        return same and all(ebuild_path(self.repository.path, v).exists() for v in known.cpvs)
+
+    def _made(self, entry: Entry, done: Done) -> Outcome:
+        """Make each wanted version, and write it."""
+        written: list[_Written] = []
+        errors: list[ClocheError] = []
+        for version in entry.versions:
+            try:
+                written += self._written(self.upstream[entry.kind].packages(entry, version))
+            except ClocheError as error:
+                errors.append(error)
+        if len(errors) == len(entry.versions):
+            raise errors[0]
+        cpvs = tuple(dict.fromkeys(each.found.cpv for each in written))
+        notes = tuple(dict.fromkeys(note for each in written for note in each.found.notes))
+        files = tuple(path for each in written for path, _ in each.found.files)
+        new = tuple(dict.fromkeys(each.found.cpv for each in written if each.new))
+        result: Result = "new" if new else "changed" if files else "unchanged"
+        outcome = Outcome(str(entry), result, cpvs, new, files, notes=notes)
+        if errors:
+            reason = "; ".join(map(str, errors))
+            return replace(outcome, result=_result(errors[0]), reason=reason)
+        if not self.dry_run:
+            self.record.take(replace(done, cpvs=cpvs, notes=notes))
+        return outcome
+
+    def _written(self, packages: Sequence[Package]) -> list[_Written]:
+        """Write packages that belong together: all of them, or none."""
+        top = self.repository.path
+        found = [changes(self.repository, each) for each in packages]
+        new = [not ebuild_path(top, each.cpv).exists() for each in found]
+        if not self.dry_run:
+            write(top, found)
+            for each in packages:
+                self.trees.wrote(each.ebuild.cp, each.remote_ids)
+        return [_Written(*each) for each in zip(found, new, strict=True)]
+
+    def _failure(self, entry: Entry, error: ClocheError) -> Outcome:
+        """What is told of a package that was not made; its ebuilds stay."""
+        known = self.record.of(str(entry))
+        cpvs = known.cpvs if known is not None else ()
+        if isinstance(error, NotPublishedError):
+            cp = self.upstream[entry.kind].cp(entry)
+            there = versions_of(self.repository.path, cp) if cp else ()
+            if there:
+                cpvs = tuple(f"{cp}-{version}" for version in there)
+                return Outcome(str(entry), "removed", cpvs, reason=str(error))
+        return Outcome(str(entry), _result(error), cpvs, reason=str(error))
+
+
+def _result(error: ClocheError) -> Result:
+    """Upstream has something that no ebuild can say, or it could not be asked."""
+    return "refused" if error.status is Exit.BAD_INPUT else "failed"

@@ -1,0 +1,182 @@
+"""`cloche autogen run`: a whole repository kept up to date."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cloche.cli.options import Options, project_or_none, say
+from cloche.errors import Exit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cloche.autogen.run.listed import Kind, Listing
+    from cloche.autogen.run.report import Outcome
+    from cloche.autogen.run.upstream import Upstream
+    from cloche.portage.repository import Repository
+
+DIRECTORY = click.Path(exists=True, file_okay=False, path_type=Path)
+PLACE = click.Path(dir_okay=False, path_type=Path)
+OPTIONS_OF_TIMERS = ("into", "repos", "index_url", "api_url", "distdir", "report")
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  cloche autogen run --dry-run
+  cloche autogen run overlay/autogen.toml --report /var/log/autogen.json
+  cloche autogen run --print-timer systemd
+"""
+)
+@click.argument(
+    "listed",
+    metavar="[FILE]",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    required=False,
+)
+@click.option("--into", type=DIRECTORY, help="The ebuild repository [the file's].")
+@click.option(
+    "--repo",
+    "repos",
+    multiple=True,
+    type=DIRECTORY,
+    help="Another repository whose packages are used, beside those of the file and the system.",
+)
+@click.option("--dry-run", "-n", is_flag=True, help="Write nothing; report what would change.")
+@click.option("--again", is_flag=True, help="Make anew also what has no new release.")
+@click.option("--index-url", metavar="URL", help="The index of packages [pip's].")
+@click.option("--api-url", metavar="URL", help="GitHub's API [$GITHUB_API_URL, else GitHub's].")
+@click.option(
+    "--distdir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where source archives are kept [~/.cache/cloche/distfiles].",
+)
+@click.option("--report", type=PLACE, help="Write the report to a file, as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option(
+    "--print-timer",
+    "timer",
+    type=click.Choice(("systemd", "cron")),
+    help="Print units, or a line for cron, that run this command once a day; and exit.",
+)
+@click.pass_context
+def run(
+    context: click.Context,
+    /,
+    listed: Path | None,
+    into: Path | None,
+    repos: tuple[Path, ...],
+    dry_run: bool,
+    again: bool,
+    index_url: str | None,
+    api_url: str | None,
+    distdir: Path | None,
+    report: Path | None,
+    as_json: bool,
+    timer: str | None,
+) -> None:
+    """Write the ebuilds of new releases of all packages that FILE lists (docs/autogen.md).
+
+    FILE is autogen.toml. A package that fails does not stop the others; then the exit status is 1.
+    """
+    from cloche.cli import autogen as frame
+
+    frame.require()
+    from cloche.autogen.run.listed import read_listing
+    from cloche.autogen.run.report import data, lines
+    from cloche.portage.repository import found_repository
+
+    options: Options = context.obj
+    listed = listed or options.directory / "autogen.toml"
+    listing = read_listing(listed)
+    given = into or listing.repository
+    project = None if given is not None else project_or_none(options)
+    repository = found_repository(frame.target_of(project, given).absolute())
+    if timer is not None:
+        _print_timer(context, timer, listed, repository)
+        return
+    places = (repository.path, *repos, *listing.repos, *frame.places_of(options, project))
+    distdir = (distdir or frame.cache_directory() / "distfiles").absolute()
+    addresses = (index_url, api_url)
+    outcomes = _outcomes(listing, repository, places, distdir, addresses, dry_run, again)
+    found = data(repository.path, outcomes, dry_run=dry_run)
+    if report is not None:
+        _write_report(report, json.dumps(found, indent=2))
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+    else:
+        for line in lines(outcomes):
+            click.echo(line)
+    if any(each.is_failure for each in outcomes):
+        context.exit(Exit.FAILED)
+
+
+def _outcomes(
+    listing: Listing,
+    repository: Repository,
+    places: tuple[Path, ...],
+    distdir: Path,
+    addresses: tuple[str | None, str | None],
+    dry_run: bool,
+    again: bool,
+) -> list[Outcome]:
+    """Run over the list."""
+    from cloche.autogen.github.api import Api, address_of, token_of_environment
+    from cloche.autogen.github.mapping import names
+    from cloche.autogen.pypi.index import page_for_people
+    from cloche.autogen.run.conditional import KeptIndex
+    from cloche.autogen.run.record import Record, alone
+    from cloche.autogen.run.running import Run
+    from cloche.autogen.run.upstream import Github, Pypi
+    from cloche.autogen.trees import Trees
+    from cloche.cli import autogen as frame
+    from cloche.seeds.debian.pip_config import host_settings
+
+    index_url, api_url = addresses
+    pip, cache, top = host_settings(), frame.cache_directory(), repository.path
+    if index_url is not None:
+        pip = replace(pip, indexes=(index_url.rstrip("/") + "/",))
+    trees = Trees(tuple(dict.fromkeys(places)))
+    with (
+        alone(top),
+        KeptIndex(pip, cache / "index") as index,
+        Api(address_of(api_url), cache / "github", token_of_environment()) as api,
+        Record(cache / "autogen", top) as record,
+    ):
+        pypi = Pypi(index, trees, top, distdir, page_for_people(), say)
+        github = Github(api, trees, top, distdir, names(listing.names), say)
+        upstream: Mapping[Kind, Upstream] = {"pypi": pypi, "github": github}
+        run = Run(repository, trees, upstream, record, dry_run, again)
+        return list(run.outcomes(listing.entries))
+
+
+def _write_report(path: Path, text: str) -> None:
+    from cloche.config.files import replace_text
+
+    replace_text(path.absolute(), f"{text}\n")
+
+
+def _print_timer(context: click.Context, kind: str, listed: Path, repository: Repository) -> None:
+    """Print what runs this command line once a day, as the owner of the repository."""
+    from cloche.autogen.run.timer import Setup, timer_text
+    from cloche.errors import ClocheError
+
+    words = ["autogen", "run", str(listed.absolute())]
+    for option in context.command.params:
+        value = context.params.get(option.name or "")
+        for each in value if isinstance(value, tuple) else (value,):
+            if option.name in OPTIONS_OF_TIMERS and each is not None:
+                text = str(each.absolute()) if isinstance(each, Path) else str(each)
+                words += [max(option.opts, key=len), text]
+    try:
+        user = repository.path.owner()
+    except KeyError:
+        what = "its owner is not a user of this host"
+        raise ClocheError(what, where=repository.path, todo="give it to a user") from None
+    setup = Setup(tuple(words), user, listed.absolute().parent)
+    click.echo(timer_text(kind, setup), nl=False)  # type: ignore[arg-type]
