@@ -206,3 +206,16 @@ def test_a_package_to_remove_is_one_of_the_machines(tmp_path: Path) -> None:
         assert f"web.toml:7: the machine has no package {atom} to remove" in str(raised.value)
         assert f"did you mean “{meant}”?" in str(raised.value)
     check_finish([step("unmerge", "app-text/tre")], root)  # catalyst's unmerge only warns
+
+
+def test_accounts_of_this_host_are_not_those_of_a_root_with_a_link(tmp_path: Path) -> None:
+    write_files(tmp_path / "host", {"passwd": PASSWD})
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root/etc").symlink_to(tmp_path / "host")
+    assert root_of([tmp_path / "root"]).users == frozenset()
+    assert root_of([tmp_path / "root", _plain(tmp_path)]).users == {"root", "www-data"}
+
+
+def _plain(place: Path) -> Path:
+    write_files(place / "plain", FILES)
+    return place / "plain"

@@ -5,14 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests import values
 
 from cloche.config.errors import ConfigError, Origin
 from cloche.config.kernel_files import ConfigFile
 from cloche.config.kernel_signing import Signing
 from cloche.config.secrets import Secret
 from cloche.layers import Merged
-from cloche.output.modules import correct_contents, unsigned
+from cloche.output.modules import correct_contents, sign_modules, unsigned
 from cloche.output.signature import MAGIC
+from cloche.store import Store
 
 WHERE = Origin(Path("/p/machines/web.toml"), 7)
 SIGNING = Signing(WHERE, Secret(WHERE, key="key"), ConfigFile("a.pem", Path("/p/a.pem"), b""))
@@ -66,3 +68,17 @@ def test_the_vdb_knows_the_new_md5_of_a_signed_module(tmp_path: Path) -> None:
     lines[1] = lines[1].replace(OLD, NEW)
     assert (tree / contents).read_bytes() == b"\n".join(lines)
     assert [path for path in tree.rglob("*") if path.is_file()] == [tree / contents]
+
+
+def test_links_of_a_layer_do_not_lead_to_modules_of_this_host(tmp_path: Path) -> None:
+    host, link = tmp_path / "host/lib/modules/6.12.1", tmp_path / "link"
+    host.mkdir(parents=True)
+    link.mkdir()
+    (link / "lib").symlink_to(tmp_path / "host/lib")
+    with Store.open(tmp_path / "store") as store:
+        context, told = values.context(store), []
+        context.bus.add(told.append)
+        assert sign_modules(context, SIGNING, [values.layer(link)], None) == ()
+        assert told == []
+        assert sign_modules(context, SIGNING, [values.layer(tmp_path / "host")], None) == ()
+        assert [each.level for each in told] == ["warning"]

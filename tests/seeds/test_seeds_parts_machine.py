@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.values import stored
+from tests.values import stored, write_files
 
 from cloche.layers import Layer, merged
+from cloche.seeds.debian.packages import has_vdb, installed, is_debian
+from cloche.seeds.errors import SeedError
 from cloche.seeds.parts import machine
 from cloche.seeds.parts.derived import strict_parts
 from cloche.store import Store
@@ -123,3 +125,18 @@ def _top(names: dict[str, machine.Names], order: list[str], name: bytes) -> obje
     """What the topmost layer has there: which file, or a directory's attributes."""
     owner = next((each for each in reversed(order) if name in names[each]), None)
     return owner and (names[owner][name] or owner)
+
+
+def test_a_seed_whose_var_leads_to_this_host_has_no_packages_and_is_not_debian(
+    tmp_path: Path,
+) -> None:
+    host, seed = tmp_path / "host", tmp_path / "seed"
+    write_files(host, ["var/lib/dpkg/status", "var/db/pkg/a/b-1/CONTENTS"])
+    assert has_vdb(host)
+    assert is_debian(host)
+    seed.mkdir()
+    (seed / "var").symlink_to(host / "var")
+    assert not has_vdb(seed)
+    assert not is_debian(seed)
+    with pytest.raises(SeedError, match=r"var/lib/dpkg/status: Not a directory"):
+        installed(seed)

@@ -15,7 +15,7 @@ from cloche.composing.places import Places, look_into
 from cloche.config.chost import MULTIARCH
 from cloche.plan.names import cp_of
 from cloche.seeds.debian.broot import broot_packages, broot_rules
-from cloche.seeds.debian.packages import STATUS, installed
+from cloche.seeds.debian.packages import installed, is_debian
 from cloche.store.tree import read_file
 
 _LIBRARIES = ("lib64", "lib", "usr/lib64", "usr/lib")
@@ -83,7 +83,7 @@ def _gentoo_names(seed: Path) -> Callable[[str], set[str]]:
     So libc6 is sys-libs/glibc, because libc6-dev needs it, and stands for that. If the seed lacks
     the -dev package of a library (zlib1g), that package's name is derived from the library's.
     """
-    if not (seed / STATUS).is_file():
+    if not is_debian(seed):
         return lambda debian: set()
     packages = installed(seed, alone=False)
     needs = {each.name: set(chain(*each.needs)) for each in packages if each.name.endswith("-dev")}

@@ -12,6 +12,7 @@ from pathlib import Path
 from cloche.composing.places import Places, look_of
 from cloche.config.finish_steps import FinishStep
 from cloche.layers import Merged
+from cloche.layers.merge import open_node
 
 ACCOUNTS = ("passwd", "group")
 _LIMIT = 4 << 20  # bytes of a file of accounts
@@ -69,7 +70,7 @@ class FinishRoot:
     def after(self, step: FinishStep) -> FinishRoot:
         """The root with what a step brings besides."""
         if step.kind == "files" and step.path is not None:
-            users, groups = (frozenset(_accounts([step.path], name)) for name in ACCOUNTS)
+            users, groups = (frozenset(_accounts([step.path.resolve()], name)) for name in ACCOUNTS)
             copied = (*self.copied, step.path)
             return FinishRoot(self.trees, self.users | users, self.groups | groups, copied)
         if step.kind in ("user", "users"):  # a new user's own group has its name
@@ -91,12 +92,10 @@ def _accounts(trees: Iterable[Path], name: str) -> set[str]:
     """The names in passwd(5) or group(5) of any tree; of links nothing is read."""
     found: set[str] = set()
     for tree in trees:
-        file = tree / "etc" / name
-        try:
-            info = file.lstat()
-        except (FileNotFoundError, NotADirectoryError):
+        node = Merged([tree]).lookup(f"etc/{name}".encode())
+        if node is None or not stat.S_ISREG(node.info.st_mode) or node.info.st_size > _LIMIT:
             continue
-        if stat.S_ISREG(info.st_mode) and info.st_size <= _LIMIT:
-            lines = file.read_bytes().split(b"\n")
-            found |= {os.fsdecode(line.partition(b":")[0]) for line in lines if b":" in line}
+        with open_node(node) as file:
+            lines = file.read().split(b"\n")
+        found |= {os.fsdecode(line.partition(b":")[0]) for line in lines if b":" in line}
     return found

@@ -18,7 +18,7 @@ from cloche.plan.plan import Plan
 from cloche.plan.versions import version_key
 from cloche.portage.cpv import split_cpv
 from cloche.records.events import Note
-from cloche.seeds.debian.packages import STATUS
+from cloche.seeds.debian.packages import is_debian
 
 #: What a C library is, or brings one.
 C_LIBRARIES = ("sys-libs/glibc", "sys-libs/musl", "dev-libs/dietlibc", "sys-libs/klibc")
@@ -83,7 +83,7 @@ def check_cross(cross: Crossing, inputs: Inputs, plan: Plan) -> None:
     chost = cross.tools.chost
     if not cross.found and any(may_compile(each) for each in plan.packages if not each.broot):
         # Debian only has cross compilers for the GNU C library.
-        debian = "-linux-gnu" in chost and (inputs.base[0].path / STATUS).is_file()
+        debian = "-linux-gnu" in chost and is_debian(inputs.base[0].path)
         todo = (
             _debian_compiler(cross) if debian else f"take a seed that has {chost}-gcc in /usr/bin"
         )

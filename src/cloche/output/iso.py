@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 
 from cloche.config.errors import ConfigError
 from cloche.config.images import Iso
-from cloche.layers import SOURCE_DATE_EPOCH, flatten
+from cloche.layers import SOURCE_DATE_EPOCH, Merged, flatten
 from cloche.output import grub, squashfs
 from cloche.output.imaging import CONTENTS, GIVEN, IMAGE, OUT, Imaging, linked
 from cloche.tasks.worker import make_directory
@@ -47,7 +47,7 @@ def make(work: Imaging) -> None:
         (work.given / SUMS).write_text(_sums(work, grafts))
         grafts.append((SUMS, f"{GIVEN}/{SUMS}"))
     options = ["-volid", wanted.volid, *_identity(work)]
-    if (medium / MENU).is_file():
+    if Merged([medium]).lookup(MENU.encode()) is not None:
         boot, how = _bootable(work)
         grafts += boot
         options += how

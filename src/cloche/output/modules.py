@@ -22,7 +22,7 @@ from cloche.config.errors import ConfigError
 from cloche.config.kernel_signing import HASH, Signing
 from cloche.layers import Layer, Merged, commit
 from cloche.layers.copying import give_attributes
-from cloche.layers.merge import Node
+from cloche.layers.merge import Node, open_node
 from cloche.output.signature import MAGIC, Signer, signer
 from cloche.plan.keys import layer_parts
 from cloche.records.events import Note
@@ -42,7 +42,7 @@ def sign_modules(
     Without the ``key`` a layer that was made before is taken; if there is none, a note says so.
     Raises `ConfigError`, ClocheError.
     """
-    having = [each for each in layers if any((each.path / place).is_dir() for place in PLACES)]
+    having = [each for each in layers if _has_modules(each)]
     if not having:
         return ()
     parts = {
@@ -58,6 +58,13 @@ def sign_modules(
         return ()
     made = once(context, "sign", wanted, lambda: _signed(context, signing, having, key or b""))
     return (context.layer(made["layer"]),)
+
+
+def _has_modules(layer: Layer) -> bool:
+    """Whether a layer has a directory of modules; its links may lead anywhere on this host."""
+    merged = Merged([layer.path])
+    found = (merged.lookup(os.fsencode(place)) for place in PLACES)
+    return any(node is not None and node.is_directory for node in found)
 
 
 def _signed(
@@ -142,4 +149,5 @@ def _like_below(merged: Merged, tree: Path) -> None:
 
 
 def _content(node: Node) -> bytes:
-    return Path(os.fsdecode(node.origin)).read_bytes()
+    with open_node(node) as file:
+        return file.read()

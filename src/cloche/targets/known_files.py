@@ -12,9 +12,9 @@ import stat
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
+from cloche.composing.footprint import VDB, entries, read_contents
 from cloche.seeds.parts.contents import Names
 from cloche.store import Store, Tree, walk
-from cloche.targets.vdb import VDB
 
 
 def owned_files(content: bytes) -> Iterator[tuple[bytes, str, int]]:
@@ -40,9 +40,9 @@ def known_files(store: Store, wanted: Collection[tuple[str, int]]) -> dict[str, 
 def _candidates(tree: Tree, wanted: Collection[str]) -> Iterator[tuple[str, bytes]]:
     """What may be wanted files in a tree, by its VDB."""
     owned: dict[str, bytes] = {}
-    for file in (tree.path / VDB).glob("*/*/CONTENTS"):
-        if not file.is_symlink() and file.is_file():
-            owned.update((m, path) for path, m, _ in owned_files(file.read_bytes()) if m in wanted)
+    for cpv in entries(tree.path):
+        content = read_contents(tree.path, cpv)
+        owned.update((m, path) for path, m, _ in owned_files(content) if m in wanted)
     if not owned:
         return
     names = Names(walk(tree.path, content=False))

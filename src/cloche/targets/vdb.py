@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
+from cloche.composing.footprint import entries
 from cloche.layers import SOURCE_DATE_EPOCH, Layer, commit, stored_layer
 from cloche.plan.names import cp_of
 from cloche.store import Outcome, Store, make_key, remember
+from cloche.store.tree import read_file
 from cloche.targets.description import Description
 from cloche.targets.etc import slot_of, use_of
 from cloche.targets.levels import Seen
@@ -86,21 +88,19 @@ def installed_in(trees: tuple[Path, ...]) -> dict[str, Seen]:
     """The installed packages of a seed, by CPV: those of the VDBs in its trees."""
     found = {}
     for tree in trees:
-        for place in _entries(tree / VDB):
-            cpv = f"{place.parent.name}/{place.name}"
-            files = {name: place / name for name in ("SLOT", "IUSE", "USE")}
-            texts = {
-                name: path.read_text(errors="replace") if path.is_file() else ""
-                for name, path in files.items()
-            }
-            found[cpv] = seen_entry(cpv, texts)
+        for cpv in entries(tree):
+            if not cpv.partition("/")[2].startswith("-MERGING-"):
+                texts = {name: _text(tree, cpv, name) for name in ("SLOT", "IUSE", "USE")}
+                found[cpv] = seen_entry(cpv, texts)
     return found
 
 
-def _entries(vdb: Path) -> Iterator[Path]:
-    for place in sorted(vdb.glob("*/*")):
-        if place.is_dir() and not place.is_symlink() and not place.name.startswith("-MERGING-"):
-            yield place
+def _text(tree: Path, cpv: str, name: str) -> str:
+    """What a file of an entry holds; nothing of a link, which may lead out of the tree."""
+    try:
+        return read_file(tree, os.fsencode(f"{VDB}/{cpv}/{name}")).decode(errors="replace")
+    except OSError:
+        return ""
 
 
 def seen_entry(cpv: str, entry: Mapping[str, str]) -> Seen:

@@ -9,9 +9,12 @@ from pathlib import Path
 
 from cloche.config.lock import DebianPackage
 from cloche.errors import Exit
+from cloche.layers import Merged
 from cloche.seeds.errors import SeedError
+from cloche.store.tree import read_file
 
 STATUS = "var/lib/dpkg/status"
+VDB = b"var/db/pkg"
 LISTS = "var/lib/apt/lists"
 
 
@@ -41,7 +44,7 @@ def installed(tree: Path, *, alone: bool = True) -> list[Installed]:
     removed ones as well, which is passed over without.
     """
     found = []
-    for line, fields in _stanzas(tree / STATUS):
+    for line, fields in _stanzas(tree, STATUS):
         if fields.get("status") != "install ok installed":
             if not alone:
                 continue
@@ -92,7 +95,7 @@ def pinned(tree: Path) -> list[DebianPackage]:
     """
     digests = {}
     for index in sorted((tree / LISTS).glob("*_Packages")):
-        for line, fields in _stanzas(index):
+        for line, fields in _stanzas(tree, f"{LISTS}/{index.name}"):
             digests[_identity(fields, line)] = fields.get("sha256", "")
     found = []
     for package in installed(tree):
@@ -103,12 +106,25 @@ def pinned(tree: Path) -> list[DebianPackage]:
     return sorted(found)
 
 
-def _stanzas(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
+def is_debian(tree: Path) -> bool:
+    """Whether a tree has dpkg's list of packages."""
+    return Merged([tree]).lookup(STATUS.encode()) is not None
+
+
+def has_vdb(tree: Path) -> bool:
+    """Whether a tree has a VDB with entries, as a Gentoo system and no Debian has."""
+    merged = Merged([tree])
+    vdb = merged.lookup(VDB)
+    categories = merged.children(vdb) if vdb is not None and vdb.is_directory else []
+    return any(merged.children(each) for each in categories if each.is_directory)
+
+
+def _stanzas(tree: Path, name: str) -> Iterator[tuple[int, dict[str, str]]]:
     try:
-        with file.open(encoding="utf-8", errors="replace") as lines:
-            yield from stanzas(lines)
-    except FileNotFoundError:
-        raise _bad_list(f"{file} is missing") from None
+        text = read_file(tree, name.encode()).decode(errors="replace")
+    except OSError as error:  # also for a link, which may lead out of the tree
+        raise _bad_list(f"{tree / name}: {error.strerror}") from None
+    yield from stanzas(text.split("\n"))
 
 
 def stanzas(lines: Iterable[str]) -> Iterator[tuple[int, dict[str, str]]]:

@@ -10,7 +10,7 @@ from types import ModuleType
 from cloche.layers import Layer, commit, flatten, layer_of, stored_layer
 from cloche.layers.parts import commit_parts
 from cloche.seeds.debian import broot, perl_modules, provided, versions
-from cloche.seeds.debian.packages import STATUS, Installed, installed
+from cloche.seeds.debian.packages import Installed, has_vdb, installed, is_debian
 from cloche.seeds.debian.perl_modules import PERL, perl_virtuals
 from cloche.seeds.debian.provided import Provided
 from cloche.seeds.errors import SeedError
@@ -31,7 +31,7 @@ def provided_layer(store: Store, seed: Layer, *, whole: bool = False) -> Layer |
     ``whole``: for all of the seed, as it counts for a machine with a root of its own. None for a
     seed without dpkg's list, or with a VDB of its own. Raises SeedError.
     """
-    if not (seed.path / STATUS).is_file() or any((seed.path / provided.VDB).glob("*/*")):
+    if not is_debian(seed.path) or has_vdb(seed.path):
         return None
     files, modules = [provided.data_file()], [provided, perl_modules, versions]
     if whole:

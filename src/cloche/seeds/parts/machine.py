@@ -12,6 +12,7 @@ from pathlib import Path
 
 from cloche.layers import Layer, flatten
 from cloche.layers.parts import put_in_place
+from cloche.seeds.debian.packages import has_vdb
 from cloche.seeds.parts.ownership import VDB
 from cloche.store import walk
 
@@ -27,7 +28,7 @@ def packages(layers: Iterable[Layer]) -> dict[str, Layer]:
     """
     found = {}
     for layer in layers:
-        if layer.kind == "seed" and any((layer.path / VDB.decode()).glob("*/*")):
+        if layer.kind == "seed" and has_vdb(layer.path):
             return {}
         if layer.kind == "package":
             found[layer.label] = layer
