@@ -1,22 +1,25 @@
-"""Completion of names on the command line; it must be quick and never fail."""
+"""Completion of names on the command line; it must be quick and never fail.
+
+Every command loads this file, so what completes loads what it needs by itself.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from cloche.config.project import load_project
-from cloche.engines import choice
 from cloche.errors import ClocheError
-from cloche.plan.names import cp_of
-from cloche.portage.repository import found_repository, profiles_of
+
+if TYPE_CHECKING:
+    from cloche.config.project import Project
 
 
 def complete_machine(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
     """Machines of the project around the current directory."""
     try:
-        project = load_project(_directory(context))
+        project = _project(context)
         return [name for name in project.machines if name.startswith(begun)]
     except (ClocheError, OSError):
         return []
@@ -25,7 +28,7 @@ def complete_machine(context: click.Context, _: click.Parameter, begun: str) -> 
 def complete_fragment(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
     """Fragments of the machine that precedes it on the command line."""
     try:
-        machine = load_project(_directory(context)).machine(context.params["machine"])
+        machine = _project(context).machine(context.params["machine"])
         return [part.name for part in machine.fragments if part.name.startswith(begun)]
     except (ClocheError, OSError, KeyError, TypeError):
         return []
@@ -34,7 +37,7 @@ def complete_fragment(context: click.Context, _: click.Parameter, begun: str) ->
 def complete_seed(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
     """Seeds that the project declares."""
     try:
-        return [n for n in load_project(_directory(context)).seeds if n.startswith(begun)]
+        return [n for n in _project(context).seeds if n.startswith(begun)]
     except (ClocheError, OSError):
         return []
 
@@ -42,13 +45,15 @@ def complete_seed(context: click.Context, _: click.Parameter, begun: str) -> lis
 def complete_repo(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
     """Repositories that the project declares."""
     try:
-        return [n for n in load_project(_directory(context)).repos if n.startswith(begun)]
+        return [n for n in _project(context).repos if n.startswith(begun)]
     except (ClocheError, OSError):
         return []
 
 
 def complete_profile(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
     """Profiles of the repositories that precede it on the command line."""
+    from cloche.portage.repository import found_repository, profiles_of
+
     try:
         repos = [found_repository(Path(path)) for path in context.params.get("repos") or ()]
         names = [f"{repo.name}:{each.path}" for repo in repos for each in profiles_of(repo)]
@@ -59,8 +64,10 @@ def complete_profile(context: click.Context, _: click.Parameter, begun: str) -> 
 
 def complete_package(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
     """Packages that builds in the project delivered, with and without their category."""
+    from cloche.plan.names import cp_of
+
     try:
-        root = load_project(_directory(context)).root
+        root = _project(context).root
         texts = [p.read_text("utf-8") for p in root.glob("out/*/binpkgs/Packages")]
     except (ClocheError, OSError, UnicodeError):
         return []
@@ -73,7 +80,7 @@ def complete_package(context: click.Context, _: click.Parameter, begun: str) -> 
 def complete_work_tree(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
     """Packages with a work tree of `cloche patch prep`, each with an equals sign."""
     try:
-        root = load_project(_directory(context)).root
+        root = _project(context).root
         found = sorted(root.glob("work/*/*/.git"))
     except (ClocheError, OSError):
         return []
@@ -84,7 +91,7 @@ def complete_work_tree(context: click.Context, _: click.Parameter, begun: str) -
 def complete_patch(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
     """Names of the files of patches in the project and its fragments."""
     try:
-        root = load_project(_directory(context)).root
+        root = _project(context).root
         found = [*root.glob("patches/*/*/*"), *root.glob("portage/*/patches/*/*/*")]
     except (ClocheError, OSError):
         return []
@@ -94,7 +101,7 @@ def complete_patch(context: click.Context, _: click.Parameter, begun: str) -> li
 
 def complete_overlay_pair(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
     """Packages of overlays that the project, or the system, lists."""
-    from cloche.overlays import wishes  # all commands load this file
+    from cloche.overlays import wishes
 
     try:
         return sorted(w.pair for w in wishes.read(_overlays(context)) if w.pair.startswith(begun))
@@ -124,6 +131,8 @@ def complete_build(_: click.Context, __: click.Parameter, begun: str) -> list[st
 
 def complete_engine(_: click.Context, __: click.Parameter, begun: str) -> list[str]:
     """Engines, available or not."""
+    from cloche.engines import choice
+
     return [name for name in choice.NAMES if name.startswith(begun)]
 
 
@@ -133,11 +142,14 @@ def _overlays(context: click.Context, *, lists: bool = True) -> Path:
 
     root = context.params.get("root")
     try:
-        top = None if root else load_project(_directory(context)).root
+        top = None if root else _project(context).root
     except ClocheError:
         top = None
     return places.lists(root or Path("/"), top) if lists else places.top(root or Path("/"), top)
 
 
-def _directory(context: click.Context) -> Path:
-    return Path(context.find_root().params.get("directory") or ".")
+def _project(context: click.Context) -> Project:
+    """The project around the directory of the command line. Raises ConfigError."""
+    from cloche.config.project import load_project
+
+    return load_project(Path(context.find_root().params.get("directory") or "."))

@@ -13,18 +13,14 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from cloche.cli.complete import complete_engine
-from cloche.config.errors import Origin, unknown_name
-from cloche.config.errors import nearest as nearest_name
-from cloche.config.project import Project, load_project
 from cloche.display.text import visible
 from cloche.engines import choice
 from cloche.errors import ClocheError
-from cloche.plan.names import nearest
-from cloche.records.builds import unknown_package
-from cloche.records.events import Event, Note, Progress, Sink
 
 if TYPE_CHECKING:  # what opens nothing is to load nothing of it
     from cloche.building.context import RunTask
+    from cloche.config.project import Project
+    from cloche.records.events import Event, Sink
     from cloche.session.session import Session
     from cloche.store import Store
 
@@ -107,6 +103,8 @@ def store_path(options: Options, project: Project | None, data: Path | None = No
 
 def project_or_none(options: Options) -> Project | None:
     """The project around the current directory, for commands that do not need one."""
+    from cloche.config.project import load_project
+
     try:
         return load_project(options.directory)
     except ClocheError:
@@ -151,6 +149,8 @@ def check_store(path: Path) -> None:
 
 def check_machine(name: str, known: Iterable[str], where: Path) -> None:
     """See that a machine is one of a project or a store, ``where``. Raises ConfigError."""
+    from cloche.config.errors import Origin, unknown_name
+
     machines = sorted(set(known))
     if name not in machines:
         raise unknown_name(Origin(where), "machine", name, machines)
@@ -161,6 +161,10 @@ def unknown_word(word: str, packages: Iterable[str], project: Project | None = N
 
     Logs of machines are named as packages are.
     """
+    from cloche.config.errors import nearest as nearest_name
+    from cloche.plan.names import nearest
+    from cloche.records.builds import unknown_package
+
     names = list(packages)
     machines = {name.removeprefix(LOGS) for name in names if name.startswith(LOGS)}
     machines |= set(project.machines) if project is not None else set()
@@ -208,6 +212,8 @@ def opened_session(
 
 def telling_of_long_stages() -> Sink:
     """A sink for commands that show only a result: long stages report each quarter."""
+    from cloche.records.events import Note, Progress
+
     said: dict[str, int] = {}
 
     def sink(event: Event) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from cloche.config.errors import nearest
 from cloche.errors import ClocheError
 
 _FEW = 8  # commands of a group that are listed where none is similar
@@ -23,6 +22,8 @@ class Group(click.Group):
         """As click has it. Raises `click.UsageError`."""
         name, known = args[0], self.list_commands(ctx)
         if name not in known and not name.startswith("-"):
+            from cloche.config.errors import nearest
+
             close = nearest(name, known)
             meant = f"did you mean “{close}”?" if close else ""
             if not close and len(known) <= _FEW:
@@ -67,6 +68,8 @@ def as_error(wrong: click.ClickException) -> ClocheError:
 
 def _what(wrong: click.ClickException) -> str:
     if isinstance(wrong, click.NoSuchOption):
+        from cloche.config.errors import nearest
+
         known = wrong.ctx.command.params if wrong.ctx else []
         options = [name for each in known for name in each.opts if name.startswith("--")]
         close = nearest(wrong.option_name, options)

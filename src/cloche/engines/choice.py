@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib
+from typing import TYPE_CHECKING
 
 from cloche.errors import ClocheError
-from cloche.sandbox.base import Nature
-from cloche.sandbox.local import LocalEngine, open_local
-from cloche.sandbox.runtime import Runtime
+
+if TYPE_CHECKING:  # every command knows the names of engines; few make one
+    from cloche.sandbox.base import Nature
+    from cloche.sandbox.local import LocalEngine
+    from cloche.sandbox.runtime import Runtime
 
 DEFAULT = "native"
 # The module of each engine, imported only when it is chosen, to keep the start short.
@@ -30,6 +33,8 @@ def make_engine(name: str, *, provide: bool = True) -> LocalEngine:
     engine needs and cloche can fetch is fetched. Raises ClocheError, SandboxError if its tool is
     missing.
     """
+    from cloche.sandbox.local import open_local
+
     return open_local(make_runtime(name, provide=provide))
 
 
