@@ -15,11 +15,13 @@ import pytest
 from tests.cluster.running import wait_for
 from tests.support import Store
 
-from cloche.distcc.hosts import OK, Hello, line_of
+from cloche.distcc.hosts import BUSY, OK, Hello, line_of
 from cloche.distcc.serving import TEMPORARY
 from cloche.store import Store as Opened
 
 pytestmark = pytest.mark.real
+
+JOBS = 2
 
 
 @dataclass(frozen=True)
@@ -33,11 +35,16 @@ class Site:
 
     def greeted(self, line: bytes) -> tuple[socket.socket, bytes]:
         """A connection that began with a line, and the answer."""
+        client = self.begun(line)
+        return client, line_of(client, 4096, 60)
+
+    def begun(self, line: bytes = b"") -> socket.socket:
+        """A connection that sent a line, by default that of the seed's compilers."""
         client = socket.socket(socket.AF_UNIX)
         client.settimeout(60)
         client.connect(str(self.listen))
-        client.sendall(line + b"\n")
-        return client, line_of(client, 4096, 60)
+        client.sendall((line or msgspec.json.encode(Hello((self.seed,)))) + b"\n")
+        return client
 
     def answer(self, request: bytes) -> bytes:
         """What comes of a request."""
@@ -63,7 +70,8 @@ def site(root_seeded: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         seed = store.pins("seed/")[0].trees[0]
         repository = next(tree for tree in store.trees() if tree.kind == "repository")
     made = Site(room / "socket", seed, repository.id, room / "said")
-    words = ("--store", root_seeded.path, "distcc", "serve", "--listen", f"unix:{made.listen}")
+    words = ("--store", root_seeded.path, "distcc", "serve",
+             "--jobs", str(JOBS), "--listen", f"unix:{made.listen}")  # fmt: skip
     with made.said.open("wb") as file:
         process = subprocess.Popen(root_seeded.user.command(*words), stderr=file, cwd="/")
     try:
@@ -85,6 +93,18 @@ def test_a_source_becomes_an_object(site: Site) -> None:
     assert b"undeclared" in failed
     missing = site.run("never-cc", "-c", "one.c", "-o", "one.o")
     assert missing.startswith(b"DONE00000001STAT00006e00")
+
+
+def test_who_comes_while_another_one_goes_waits_a_moment(site: Site) -> None:
+    """A compile that ends before it is sent holds its place until its sandbox is gone."""
+    held = [site.begun() for _ in range(JOBS)]
+    assert [line_of(each, 99, 60) for each in held] == [OK] * JOBS
+    with site.begun() as late:
+        assert line_of(late, 99, 60) == BUSY
+    with site.begun() as late:
+        held.pop().close()
+        assert line_of(late, 99, 60) == OK
+    held.pop().close()
 
 
 @pytest.mark.parametrize(

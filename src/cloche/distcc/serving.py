@@ -27,6 +27,7 @@ from cloche.sandbox.base import Bind, Command, Engine, Limits, Sandbox
 from cloche.store import Store
 
 GREETING = 30.0  # seconds for the first line
+WAITING = 2.0  # seconds for a place; a caller who is sent away asks nobody for as long
 IDLE = 300.0  # seconds without a byte of the caller's
 LONGEST_COMPILE = 1800.0  # seconds
 MOST_CONNECTIONS = 256
@@ -90,7 +91,7 @@ class Server:
         if hello is None:
             self._refuse(client, "not a request for a compile")
             return
-        if not places.acquire(blocking=False):
+        if not places.acquire(timeout=WAITING):
             client.sendall(BUSY)
             return
         try:
