@@ -32,7 +32,7 @@ def test_pkgcheck_finds_no_error_in_the_workbench(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("name", ["native", "cross", "fleet"])
+@pytest.mark.parametrize("name", ["native", "cross", "fleet", "minimal"])
 def test_pkgcheck_finds_no_error_in_an_example_and_its_master_as_one(name, tmp_path):
     """Pkgcheck only knows masters that the host is configured for."""
     own, both = ROOT / f"examples/{name}/repo", tmp_path / "both"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import tarfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 import stock_emerge
 from own import TOML, prepared
+from tests import containers
 from tests.support import Store
 
 from cloche.layers import compare
@@ -129,6 +131,39 @@ def test_the_tarball_is_the_root(built: Built, ground: Path) -> None:
     comparison = compare(list(built.machine.stack), root)
     assert comparison.equal, comparison.text()
     shutil.rmtree(root)
+
+
+MINIMAL = """remove = ["/usr/lib/*/gconv", "/usr/lib/*/libmvec*", "/usr/sbin/ldconfig"]
+
+[output.images.greet]
+format = "oci"
+entrypoint = ["/usr/bin/greet"]
+"""
+
+
+def test_a_minimal_root_has_nothing_that_nothing_in_it_reads(built: Built) -> None:
+    atoms = ["app-misc/greet", "sys-apps/baselayout"]
+    toml = TOML.format(atoms=atoms, more=MINIMAL).replace('"own"', '"minimal"', 1)
+    (built.place / "machines/least.toml").write_text(toml)
+    built.store.cloche("build", "least", cwd=built.place, check=True)
+    archive = built.place / "out/least/greet.oci.tar"
+    assert archive.stat().st_size < 6_000_000
+    with tarfile.open(archive) as image:
+        largest = max(image, key=lambda member: member.size)
+        with tarfile.open(fileobj=image.extractfile(largest)) as layer:
+            names = {each.name for each in layer if not each.isdir()}
+    assert {name for name in names if name.startswith("etc/")} == {
+        # Of glibc: what its loader and resolver read. Of baselayout: accounts. Of a hook.
+        *("etc/ld.so.cache", "etc/ld.so.conf", "etc/ld.so.conf.d/libc.conf"),
+        *("etc/ld.so.conf.d/x86_64-linux-gnu.conf", "etc/gai.conf", "etc/default/nss"),
+        *("etc/bindresvport.blacklist", "etc/passwd", "etc/group", "etc/greeted"),
+    }
+    assert not [name for name in names if name.startswith(("var/", "usr/include/", "dev/"))]
+    assert not [name for name in names if name.endswith((".a", ".pc", ".h"))]
+    with containers.loaded(archive, "least:latest") as podman:
+        assert podman(*containers.RUN, "least:latest") == "hellohello of leaf\n"
+    told = built.store.cloche("audit", "least", "--json", cwd=built.place, check=True)
+    assert json.loads(told.stdout)["unmet"] == []
 
 
 def test_it_is_what_emerge_makes_in_a_root_of_the_same_packages(built: Built, ground: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import subprocess
 import tarfile
 import tempfile
 from dataclasses import replace
@@ -15,7 +14,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
-from tests import values
+from tests import containers, values
 from tests.machine import tiny
 from tests.roots import worlds
 from tests.seeds.test_seeds_trees import means, wanted
@@ -177,10 +176,6 @@ labels = { "org.opencontainers.image.title" = "greet" }
 """
 
 
-#: crun refuses a host with both versions of cgroups, though it is to use none.
-ALONE = ("unshare", "-m", "sh", "-c", 'mount -t tmpfs none /sys/fs/cgroup && exec podman "$@"', "")
-
-
 @pytest.fixture(scope="module")
 def machine(root_seeded: Store, ground: Path) -> tiny.Build:
     """The tiny machine with a root of its own, and an image of it."""
@@ -206,25 +201,11 @@ def test_an_engine_loads_and_runs_it(machine: tiny.Build) -> None:
         if name.startswith("blobs/"):
             assert name == f"blobs/sha256/{hashlib.sha256(content).hexdigest()}"
     assert len(files) > 6
-    with tempfile.TemporaryDirectory(prefix="p-") as short:  # podman takes no long --runroot
-        places = ("--root", f"{short}/s", "--runroot", f"{short}/r", "--storage-driver=vfs")
-        places += ("--runtime=crun", "--cgroup-manager=cgroupfs", "--events-backend=none")
-
-        def podman(*words: str | Path) -> str:
-            done = subprocess.run(
-                [*ALONE, *places, *words], capture_output=True, text=True, cwd=short
-            )
-            assert done.returncode == 0, done.stderr
-            return done.stdout
-
-        podman("load", "-q", "-i", archive)
-        limits = ("--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024")  # podman's are too high
-        own = ("--network=none", "--cgroups=disabled")
-        run = ("run", "--rm", *own, *limits)
-        assert podman(*run, "example.org/greet:1").endswith(": nothing of the host\n")
-        (told,) = json.loads(podman("image", "inspect", "example.org/greet:1"))
-        assert told["Labels"] == {"org.opencontainers.image.title": "greet"}
-        podman("rmi", "example.org/greet:1")
+    with containers.loaded(archive, "example.org/greet:1") as podman:
+        told = podman(*containers.RUN, "example.org/greet:1")
+        assert told.endswith(": nothing of the host\n")
+        (image,) = json.loads(podman("image", "inspect", "example.org/greet:1"))
+        assert image["Labels"] == {"org.opencontainers.image.title": "greet"}
 
 
 @pytest.mark.real

@@ -41,10 +41,10 @@ from cloche.tasks.worker import make_directory
 #: Kinds that the guest does by itself; all others are commands of the root.
 BY_GUEST = frozenset(
     {"files", "owners", "remove", "empty", "unmerge", "group", "user", "ssh_keys"}
-    | {"permission", "hostname", "timezone", "locales", "presets"}
+    | {"permission", "hostname", "timezone", "locales", "presets", "minimal"}
 )
 #: The code by which it does so.
-SCRIPTS = ("finish_steps.py", "accounts.py", "identity.py")
+SCRIPTS = ("finish_steps.py", "accounts.py", "identity.py", "minimal.py")
 FORMAT = "2"  # raise it when steps are done in another way
 SIGNALLED = 128
 #: What the guest writes before a path or an atom that matches nothing.
@@ -209,7 +209,10 @@ def _by_guest(context: BuildContext, part: _Part, layers: Sequence[Layer]) -> Ou
         _tell_without_effect(context, part, log)
         below = [layer.path for layer in own] or [Path(each) for each in wanted.sandbox.lowers]
         top = workspace / "root/top" / context.root.lstrip("/")
-        return _captured(context, top, below, workspace / "layer", log)
+        # A minimal root loses files in /tmp and the like, too; nothing of this step's lies there.
+        least = any(step.kind == "minimal" for step in part.steps)
+        drop = () if least else LEFT_BEHIND
+        return _captured(context, top, below, workspace / "layer", log, drop)
 
 
 def _tell_without_effect(context: BuildContext, part: _Part, log: Path) -> None:
@@ -279,10 +282,15 @@ def _run(
 
 
 def _captured(
-    context: BuildContext, top: Path, below: Sequence[Path], tree: Path, log: Path
+    context: BuildContext,
+    top: Path,
+    below: Sequence[Path],
+    tree: Path,
+    log: Path,
+    drop: Sequence[str] = LEFT_BEHIND,
 ) -> Outcome:
-    """What a part changed, as a layer of the store."""
-    capture(top, below, tree, drop=LEFT_BEHIND)
+    """What a part changed, as a layer of the store, but for what matches ``drop``."""
+    capture(top, below, tree, drop=drop)
     machine = context.inputs.machine
     layer = commit(context.store, tree, kind="finish", label=machine, rules=PORTAGE_RULES)
     return Outcome({"layer": layer.id}, str(log.relative_to(context.store.logs)))

@@ -25,7 +25,7 @@ KEYS = (
     "keep_world", "binrepos", "live", "kernel", "finish", "output", "limits", "secrets",
     *system.KEYS,
 )  # fmt: skip
-ROOTS = ("seed", "own")
+ROOTS = ("seed", "own", "minimal")
 OUTPUTS = ("stage4",)  # of [output]: what can be made of a machine (`output.kinds`)
 NEEDS = ("refuse", "warn")  # what to do if programs need what a root of its own lacks
 COMPRESSION = ("zstd", "xz", "gzip", "bzip2", "lzma", "lzip", "lzop", "none")  # `output.stage4`
@@ -88,7 +88,8 @@ class Machine:
     seed's world files stay, with the machine's atoms and sets added. ``finish`` is what is done to
     its root after the last package, and ``images`` are made of that. With one of these, a machine
     over its seed needs no packages. ``secrets`` get into its tarball when that is asked for.
-    ``kernel`` is its kernel, whose package is among ``packages``.
+    ``kernel`` is its kernel, whose package is among ``packages``. A ``minimal`` root of its own has
+    nothing that only package managers, compilers and readers need: its last step leaves that out.
     """
 
     name: str
@@ -119,6 +120,7 @@ class Machine:
     packer: str | None = None
     secrets: tuple[Secret, ...] = ()
     kernel: Kernel | None = None
+    minimal: bool = False
 
     @property
     def place(self) -> str:
@@ -155,7 +157,8 @@ def load_machine(
     Raises `ConfigError` with file and line.
     """
     table, output = _tables(file, root)
-    own_root = _root(table) == "own"
+    word = _root(table)
+    own_root, minimal = word != "seed", word == "minimal"
     seed = table.required("seed", '"debian"')
     if seed not in seeds:
         raise unknown_name(table.origin("seed"), "seed", seed, seeds)
@@ -168,7 +171,8 @@ def load_machine(
     packages += kernel.packages if kernel else ()
     atoms = expand((*packages, *sets), set_files)
     system.check_init(table, atoms)
-    steps = (*system.read_system(table, root), *read_steps(table, root))
+    last = (FinishStep("minimal", table.origin("root")),) if minimal else ()
+    steps = (*system.read_system(table, root), *read_steps(table, root), *last)
     images = read_images(output, root, seeds)
     if not sets and not packages and (own_root or not (steps or images)):
         raise ConfigError(
@@ -192,7 +196,7 @@ def load_machine(
         binrepos=_binrepos(table, binrepos),
         live=_live(table),
         own_root=own_root,
-        etc_portage=output.get("portage", bool, True),
+        etc_portage=output.get("portage", bool, not minimal),
         with_build_deps=table.get("with_build_deps", bool, False),
         chost=_chost(table),
         compression=_one_of(output, "compression", COMPRESSION),
@@ -205,6 +209,7 @@ def load_machine(
         packer=_packer(output, seeds),
         secrets=_secrets(table, output, root),
         kernel=kernel,
+        minimal=minimal,
     )
 
 
@@ -214,7 +219,7 @@ def _tables(file: Path, root: Path) -> tuple[Table, Table]:
     table.only(KEYS)
     output = table.table("output")
     output.only((*OUTPUTS, "below", "compression", "images", "needs", "portage", "tools"))
-    own_root = _root(table) == "own"
+    own_root = _root(table) != "seed"
     _only_for_own_root(own_root, table, "chost")
     _only_for_own_root(own_root, output, "portage")
     _only_for_own_root(own_root, output, "needs")

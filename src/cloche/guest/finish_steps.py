@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from . import accounts, identity, phases
+from . import accounts, identity, minimal, phases
 from . import settings as guest_settings
 from .finish import clean
 from .protocol import Channel, Failed, serve
@@ -31,7 +31,7 @@ from .protocol import Channel, Failed, serve
 FILES = Path("/run/cloche/files")
 #: How the process that changes the root ends if what the user wrote does not fit the root.
 OF_INPUT = 2
-OWN = {**accounts.STEPS, **identity.STEPS}
+OWN = {**accounts.STEPS, **identity.STEPS, **minimal.STEPS}
 
 
 def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:

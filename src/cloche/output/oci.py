@@ -47,14 +47,21 @@ _PLATFORMS = {
 def parts_of(done: Finished, image: Image, format: Oci) -> dict[str, str]:
     """What counts in an image's key besides its layers and options. Raises ConfigError."""
     platform = json.dumps(platform_of(done, image), sort_keys=True)
-    return {"ref": ref_of(done, image, format), "platform": platform, "layers": FORMAT}
+    whole = {"whole": "yes"} if _is_whole(done, format) else {}
+    return {"ref": ref_of(done, image, format), "platform": platform, "layers": FORMAT, **whole}
+
+
+def _is_whole(done: Finished, format: Oci) -> bool:
+    """Whether one layer holds all: of a minimal root, others would only hide what is left out."""
+    return format.squash or done.machine.minimal
 
 
 def make(done: Finished, image: Image, format: Oci, root: Sequence[Layer]) -> Outcome:
     """Make the image of a machine. Raises ClocheError."""
     context = done.context
-    divided = (root,) if format.squash else groups(root)
-    layers = [oci_layer(context, group, whole=format.squash) for group in divided]
+    whole = _is_whole(done, format)
+    divided = (root,) if whole else groups(root)
+    layers = [oci_layer(context, group, whole=whole) for group in divided]
     platform = platform_of(done, image)
     config = config_of(format, platform, layers)
     with context.store.workspace("image") as workspace:

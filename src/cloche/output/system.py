@@ -94,7 +94,7 @@ _MORE = ("services", "users")
 def _machine(machine: Machine, inputs: Inputs | None) -> Iterator[tuple[str, str]]:
     seed = f" {inputs.base[0].id[:SHORT]}" if inputs and inputs.base else ""
     yield "seed", f"{machine.seed}{seed}"
-    yield "root", "own" if machine.own_root else "seed"
+    yield "root", "minimal" if machine.minimal else "own" if machine.own_root else "seed"
     yield "profile", f"{machine.profile.repo}:{machine.profile.path}"
     if machine.fragments:
         yield "portage", " ".join(each.name for each in machine.fragments)
@@ -123,7 +123,7 @@ def _kernel(kernel: Kernel) -> Iterator[tuple[str, str]]:
 
 def _step(step: FinishStep, root: Path) -> Iterator[tuple[str, str, str]]:
     """Section, name and value of each setting of a step."""
-    if step.kind in ("preset_all", "localedef"):  # carry out what another step says
+    if step.kind in ("preset_all", "localedef", "minimal"):  # other settings say so
         return
     if step.kind == "files" and step.path is not None:
         for name, mode, digest in content_of(step.path):
