@@ -65,9 +65,9 @@ def completion(context: click.Context, shell: str) -> None:
     click.echo(completion_script(context.find_root().command, shell))
 
 
-def completion_script(command: click.Command, shell: str) -> str:
-    """The script that completes the words of `cloche` in one of `SHELLS`."""
+def completion_script(command: click.Command, shell: str, program: str = "cloche") -> str:
+    """The script that completes the words of a program in one of `SHELLS`."""
     kind = get_completion_class(shell)
     if kind is None:
         raise click.UsageError(f"click knows no completion for {shell}")
-    return kind(command, {}, "cloche", "_CLOCHE_COMPLETE").source()
+    return kind(command, {}, program, f"_{program.upper()}_COMPLETE").source()

@@ -11,32 +11,33 @@ import time
 from pathlib import Path
 
 from cloche.cli.init import SHELLS, completion_script
-from cloche.cli.main import cli
+from cloche.cli.main import cli, olm
 from cloche.cli.manual import Release, contexts, page, page_name
 from cloche.version import version
 
-#: Where each shell looks for the completion of a command.
+#: Where each shell looks for the completion of a program.
 PLACES = {
-    "bash": "bash-completion/completions/cloche",
-    "zsh": "zsh/site-functions/_cloche",
-    "fish": "fish/vendor_completions.d/cloche.fish",
+    "bash": "bash-completion/completions/{}",
+    "zsh": "zsh/site-functions/_{}",
+    "fish": "fish/vendor_completions.d/{}.fish",
 }
 
 #: zsh loads the file at the first Tab, which click's script answers. At the second Tab the script
 #: would only register its function again.
-ENDS = {"zsh": "compdef _cloche_completion cloche\n"}
+ENDS = {"zsh": "compdef _{0}_completion {0}\n"}
 
 
 def files(release: Release) -> dict[str, str]:
     """Each file's text by its path below `share/`."""
-    pages = {
-        f"man/man1/{page_name(context)}.1": page(context, release)
-        for context in contexts(cli, "cloche")
-    }
-    scripts = {
-        PLACES[shell]: f"{completion_script(cli, shell)}\n{ENDS.get(shell, '')}" for shell in SHELLS
-    }
-    return pages | scripts
+    found: dict[str, str] = {}
+    for program, group in (("cloche", cli), ("olm", olm())):
+        for context in contexts(group, program):
+            found[f"man/man1/{page_name(context)}.1"] = page(context, release)
+        for shell in SHELLS:
+            script = completion_script(group, shell, program)
+            end = ENDS.get(shell, "").format(program)
+            found[PLACES[shell].format(program)] = f"{script}\n{end}"
+    return found
 
 
 def write(directory: Path, release: Release) -> None:
