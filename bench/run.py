@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import (
+    autogen,
     builds,
     cache,
     catalyst,
@@ -116,6 +117,14 @@ DISTCC_NOTES = (
     "The hosts are distccd in network namespaces of this machine, with which they share its cores: "
     "builds with two hosts are not faster here. Both programs take turns; each starts its "
     "command in a network namespace by ip(8), which counts on both sides.",
+)
+
+AUTOGEN_NOTES = (
+    "The index is a process of its own on loopback, so it takes a part of the cores: projects with "
+    "one to four releases, each with an sdist of some 15 files and the metadata of a wheel, and "
+    "nought to eight requirements of the usual forms on other projects of it. Every second package "
+    "is listed with `deps`. Another repository has a metadata cache of as many packages. Memory is "
+    "the largest resident set.",
 )
 
 
@@ -242,6 +251,11 @@ def distributed(place: Place, options: argparse.Namespace) -> Rows:
     return distcc.rows(place, *((10, 1) if options.quick else (40, 3))), []
 
 
+def overlay(place: Place, options: argparse.Namespace) -> Rows:
+    """An overlay of generated ebuilds."""
+    return autogen.rows(place, 300 if options.quick else 5000), []
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """What is measured together, and the file below docs/ that has the results."""
@@ -261,6 +275,7 @@ PARTS: Mapping[str, Part] = {
         stages, "benchmarks-catalyst.md", "Benchmarks: catalyst's specs", CATALYST_NOTES
     ),
     "service": Part(on_demand, "benchmarks-service.md", "Benchmarks: the service", SERVICE_NOTES),
+    "autogen": Part(overlay, "benchmarks-autogen.md", "Benchmarks: autogen", AUTOGEN_NOTES),
     "distcc": Part(distributed, "benchmarks-distcc.md", "Benchmarks: distcc", DISTCC_NOTES),
 }
 

@@ -186,3 +186,23 @@ def test_the_settings_are_in_a_file(desk: Desk) -> None:
     assert "<email>larry@example.org</email>\n\t\t<name>Larry the Cow</name>" in described
     (desk.room / "autogen.toml").write_text("categori = 1\n")
     assert "did you mean “category”" in str(desk.run("app").exception)
+
+
+def test_flags_are_those_of_caches_and_ebuilds_and_of_what_was_just_written(desk: Desk) -> None:
+    place = tree(desk, "gentoo", "dev-python/lib-1", iuse="+own")
+    cache = place / "metadata/md5-cache/dev-python"
+    cache.mkdir(parents=True)
+    for name, flags in (("lib-2-r1", "fast"), ("lib-3d-1", "deep"), ("lib-extra-2.0_rc1", "more")):
+        (cache / name).write_text(f"EAPI=8\nIUSE={flags}\n")
+    trees = Trees((desk.repository, place))
+    assert trees.flags("dev-python/lib") == {"fast", "own"}
+    assert trees.flags("dev-python/lib-3d") == {"deep"}
+    assert trees.flags("dev-python/lib-extra") == {"more"}
+    assert trees.package_of("new") is None
+    new = desk.repository / "dev-python/new/new-1.ebuild"
+    new.parent.mkdir(parents=True)
+    new.write_text('EAPI=8\nIUSE="quick"\n')
+    trees.wrote("dev-python/new", [("pypi", "New"), ("github", "Larry/New")])
+    assert trees.package_of("NEW") == "dev-python/new"
+    assert trees.with_remote_id("github", "larry/new") == "dev-python/new"
+    assert trees.flags("dev-python/new") == {"quick"}

@@ -17,6 +17,7 @@ from cloche.config.errors import nearest
 
 _REMOTE = re.compile(r'<remote-id\s+type="([\w-]+)"\s*>\s*([^<\s]+)\s*</remote-id>')
 _IUSE = re.compile(r'^\s*IUSE\+?="([^"]*)"', re.MULTILINE)
+_VERSION = re.compile(r"-\d[^-]*(?:-r\d+)?$")
 _HOME = "dev-python"
 
 
@@ -26,6 +27,8 @@ class Trees:
 
     places: Sequence[Path]
     _found: dict[str, str | None] = field(default_factory=dict)
+    _flags: dict[str, frozenset[str]] = field(default_factory=dict)
+    _cached: dict[Path, Mapping[str, Sequence[Path]]] = field(default_factory=dict)
 
     def package_of(self, project: str) -> str | None:
         """``category/pn`` of a Python project; None if no repository has it.
@@ -49,6 +52,7 @@ class Trees:
         for kind, name in remote_ids:
             self._by_remote_id[kind, _compared(kind, name)] = cp
         self._found.clear()
+        self._flags.pop(cp, None)
 
     @cached_property
     def _by_name(self) -> dict[str, str]:
@@ -84,18 +88,28 @@ class Trees:
 
     def flags(self, cp: str) -> frozenset[str]:
         """USE flags that any ebuild of a package has, by its cache or its own IUSE."""
-        return frozenset(
-            word.lstrip("+-") for text in self._iuse(cp) for word in text.split() if "$" not in word
-        )
+        if cp not in self._flags:
+            words = (word for text in self._iuse(cp) for word in text.split() if "$" not in word)
+            self._flags[cp] = frozenset(word.lstrip("+-") for word in words)
+        return self._flags[cp]
 
     def _iuse(self, cp: str) -> Iterator[str]:
         category, _, pn = cp.partition("/")
         for place in self.places:
-            for path in (place / "metadata/md5-cache" / category).glob(f"{pn}-[0-9]*"):
+            for path in self._entries(place / "metadata/md5-cache" / category).get(pn, ()):
                 lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
                 yield from (line[5:] for line in lines if line.startswith("IUSE="))
             for path in (place / cp).glob("*.ebuild"):
                 yield from _IUSE.findall(path.read_text(encoding="utf-8", errors="replace"))
+
+    def _entries(self, cache: Path) -> Mapping[str, Sequence[Path]]:
+        """The entries of a category's cache, which may be thousands, by the package's name."""
+        if cache not in self._cached:
+            found: dict[str, list[Path]] = {}
+            for path in cache.glob("*-[0-9]*"):
+                found.setdefault(_VERSION.sub("", path.name), []).append(path)
+            self._cached[cache] = found
+        return self._cached[cache]
 
     @cached_property
     def licences(self) -> Mapping[str, str]:
