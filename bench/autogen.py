@@ -28,10 +28,16 @@ MINUTES, SECONDS, MIB = 10, 30, 1024  # the aims: first run, second run, memory
 NEW = 20  # releases between the runs
 ADDRESS = "127.0.0.1"
 JSON = "application/vnd.pypi.simple.v1+json"
-BACKENDS = (("hatchling", "hatchling.build"), ("setuptools>=61", "setuptools.build_meta"),
-            ("flit_core>=3.2", "flit_core.buildapi"), ("poetry-core", "poetry.core.masonry.api"))  # fmt: skip
-FORMS = ("{}", "{}>=1.0", "{}>=1,<9", "{}~=1.0", "{}>=1.0,!=1.2.3", "{}[more]>=1",
-         '{}; python_version < "3.13"', '{}>=1; sys_platform == "win32"', '{}; extra == "more"')  # fmt: skip
+BACKENDS = (
+    ("hatchling", "hatchling.build"),
+    ("setuptools>=61", "setuptools.build_meta"),
+    ("flit_core>=3.2", "flit_core.buildapi"),
+    ("poetry-core", "poetry.core.masonry.api"),
+)
+FORMS = (
+    "{}", "{}>=1.0", "{}>=1,<9", "{}~=1.0", "{}>=1.0,!=1.2.3", "{}[more]>=1",
+    '{}; python_version < "3.13"', '{}>=1; sys_platform == "win32"', '{}; extra == "more"',
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +85,10 @@ def _metadata(name: str, version: str, wanted: list[str]) -> str:
 
 def _sdist(stem: str, described: str, backend: tuple[str, str], dice: random.Random) -> bytes:
     requires, module = backend
+    system = f'[build-system]\nrequires = ["{requires}"]\nbuild-backend = "{module}"\n'
     files = {
         "PKG-INFO": described,
-        "pyproject.toml": f'[build-system]\nrequires = ["{requires}"]\nbuild-backend = "{module}"\n',
+        "pyproject.toml": system,
         **{f"src/module{n}.py": "x = 1\n" * dice.randrange(400) for n in range(12)},
         **({"tests/test_it.py": "def test_it(): pass\n"} if dice.random() < 0.6 else {}),
     }
