@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.fuzz import importing
+from tests.fuzz import importing, logs, overlays
 from tests.fuzz.samples import LOCK, MACHINE, PROJECT, made_elf, made_gpkg, made_tar, parts
 
 from cloche.archives.tarformat import TarReader
@@ -35,12 +35,10 @@ from cloche.config.atoms import atom_fault
 from cloche.config.fragments import SourceFile, merge
 from cloche.config.project import load_project
 from cloche.config.sets import parse_set
-from cloche.display.text import visible
 from cloche.errors import ClocheError
 from cloche.layers.xattrtext import acl_from_text
 from cloche.plan.depgraph import decode_depgraph
 from cloche.portage.repository import profiles_of, read_repository
-from cloche.records import errorlines
 from cloche.records.events import decode_events
 from cloche.seeds.debian.apt import parse_deb822, parse_one_line
 from cloche.seeds.debian.packages import installed, pinned
@@ -50,7 +48,7 @@ from cloche.seeds.parts.ownership import owned_by_package
 from cloche.seeds.stage3 import digests_of, pointer_of
 from cloche.store.tree import walk
 from cloche.tasks.kept_roots import read_kept
-from cloche.watch import emergelog, observed
+from cloche.watch import observed
 from cloche.watch.resolution import read_answer
 
 Parser = Callable[[bytes], object]
@@ -384,52 +382,21 @@ OCI = Target(
 # What tools and ebuilds write
 
 
-def _error_lines(data: bytes) -> object:
-    lines = text(data).splitlines()
-    return errorlines.error_lines(lines), [visible(line) for line in lines]
-
-
-def _diagnose(data: bytes) -> object:
-    log = text(data)
-    return (
-        diagnose.missing_in(log),
-        errorlines.why_it_died(log),
-        diagnose.tried_network(log),
-        diagnose.was_killed(log),
-        diagnose.no_space(log),
-    )
-
-
-def _emerge_log(data: bytes) -> object:
-    lines = text(data).splitlines()
-    return emergelog.read_run(lines, 1.0), emergelog.earlier_seconds(lines, 9e9)
-
-
-LOGS = Target(
-    (_error_lines, _diagnose, _emerge_log),
-    (
-        (
-            b"x.c: In function 'f':\nx.c:1:2: error: no\n  1 | x\n    | ^\n"
-            b"make[1]: *** [x] Error 1\nTraceback (most recent call last):\n  File\nValueError\n",
-        ),
-        (
-            b"x.c:1:10: fatal error: zlib.h: No such file or directory\n * ERROR: a/b-1::l failed "
-            b"(compile phase):\n *   emake failed\n/usr/bin/ld: cannot find -lz\n",
-        ),
-        (
-            b"1:  >>> emerge (1 of 3) a/b-1 to /\n2:  === (1 of 3) Merging (a/b-1::x)\n"
-            b"3:  ::: completed emerge (1 of 3) a/b-1 to /\n4:  *** terminating.\n",
-        ),
-    ),
-)
+LOGS = Target(logs.PARSERS, logs.VALID)
 
 # What projects are made of
 
 
 IMPORTING = Target((importing.system, importing.gentoomuch), importing.VALID)
 
+# Overlays, whoever made them
+
+
+OVERLAYS = Target(overlays.PARSERS, overlays.VALID)
+
 TARGETS: Mapping[str, Target] = {
     "toml": TOML, "json": JSON, "portage": PORTAGE, "archives": ARCHIVES, "packages": PACKAGES,
     "vdb": VDB,
     "debian": DEBIAN, "oci": OCI, "logs": LOGS, "importing": IMPORTING,
+    "overlays": OVERLAYS,
 }  # fmt: skip

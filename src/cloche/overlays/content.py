@@ -38,7 +38,8 @@ def check_names(overlay: str, entries: Mapping[str, Entry]) -> None:
         if not path.isprintable():  # nor is what is not UTF-8
             raise not_taken(overlay, f"{path!a} is not a name of a file that is taken")
         if len(parts) > _DEEP or any(
-            part in ("", ".", "..") or part.lower() == ".git" or len(part) > _LONG for part in parts
+            part in ("", ".", "..") or part.lower() == ".git" or len(os.fsencode(part)) > _LONG
+            for part in parts
         ):
             raise not_taken(overlay, f"{path!a} is not a path that is taken")
         if entry.mode not in (REGULAR, PROGRAM, LINK):
