@@ -8,7 +8,7 @@ import json
 import tarfile
 
 import pytest
-from tests.autogen.forge import MESON, NAME, Bench, source
+from tests.autogen.forge import MESON, NAME, Bench, git_archive, source
 from tests.autogen.published import tarball
 
 from cloche.errors import ClocheError, Exit
@@ -206,16 +206,57 @@ def test_an_asset_that_changed_under_its_name_is_refused(bench: Bench) -> None:
     bench.run()
     bench.forge.releases[0]["assets"].clear()
     bench.forge.asset("v1.2", "hello-1.2.tar.gz", source("1.2", {**MESON_FILES, "evil": "1"}))
+    (kept,) = (bench.room / "dist").iterdir()
+    before = kept.read_bytes()
     error = failed(bench)
     assert "has another content" in error.what
     assert error.status == Exit.FAILED
+    assert kept.read_bytes() == before
+    assert [*kept.parent.iterdir()] == [kept]
 
 
 def test_a_moved_tag_is_refused(bench: Bench) -> None:
     bench.forge.release("v1.2")
     bench.run()
     bench.forge.tag("v1.2", {"meson.build": MESON, "evil": "1"})
+    (kept,) = (bench.room / "dist").iterdir()
+    before = kept.read_bytes()
     assert "has another content" in failed(bench).what
+    assert kept.read_bytes() == before
+    assert [*kept.parent.iterdir()] == [kept]
+
+
+def test_a_generated_archive_of_another_commit_is_refused_at_once(bench: Bench) -> None:
+    bench.forge.release("v1.2")
+    bench.forge.tags["v1.2"] = "0" * 40
+    error = failed(bench)
+    assert "does not have the commit of its tag" in error.what
+    assert error.status == Exit.FAILED
+    assert not list((bench.room / "dist").iterdir())
+
+
+def test_a_generated_archive_that_names_no_commit_is_told(bench: Bench) -> None:
+    bench.forge.release("v1.2")
+    path = f"/{NAME}/archive/refs/tags/v1.2.tar.gz"
+    bench.forge.files[path] = source("1.2")
+    done = bench.run()
+    assert done.exit_code == 0, done.output
+    assert "hello-1.2.gh.tar.gz does not name its commit" in done.stderr
+
+
+def test_a_whole_archive_that_a_killed_run_left_is_fetched_again(bench: Bench) -> None:
+    """It may be of another time, before its tag was moved."""
+    bench.forge.release("v1.2")
+    (bench.room / "dist").mkdir()
+    (bench.room / "dist/.hello-1.2.gh.tar.gz.part").write_bytes(git_archive("x", "0" * 40, {}))
+    assert bench.run().exit_code == 0
+    assert [path.name for path in (bench.room / "dist").iterdir()] == ["hello-1.2.gh.tar.gz"]
+
+
+def test_an_asset_without_a_digest_is_told(bench: Bench) -> None:
+    bench.forge.release("v1.2")
+    bench.forge.asset("v1.2", "hello-1.2.tar.gz", source("1.2"), digest=None)
+    assert "GitHub states no digest of it" in bench.run().stderr
 
 
 def test_an_asset_without_the_stated_digest_is_refused(bench: Bench) -> None:

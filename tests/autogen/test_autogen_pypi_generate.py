@@ -204,9 +204,13 @@ def test_a_file_that_changed_under_its_name_is_refused(desk: Desk) -> None:
     changed = tarball("hello-1.2", {"PKG-INFO": metadata("hello", "1.2"), "setup.py": "evil()"})
     desk.index.pages["hello"].pop(0)
     desk.index.add("hello", "hello-1.2.tar.gz", changed)
+    kept = desk.room / "dist/hello-1.2.tar.gz"
+    before = kept.read_bytes()
     error = failed(desk, "hello")
     assert error.status == Exit.FAILED
     assert "another content than when it was first fetched" in str(error)
+    assert kept.read_bytes() == before
+    assert [path.name for path in kept.parent.iterdir()] == [kept.name]
 
 
 def test_a_file_without_the_stated_digest_is_refused(desk: Desk) -> None:

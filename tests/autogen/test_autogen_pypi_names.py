@@ -8,7 +8,7 @@ import pytest
 
 from cloche.autogen.errors import RefusedError
 from cloche.autogen.licences import COMMON, licence, read_mapping
-from cloche.autogen.pypi.licences import expression
+from cloche.autogen.pypi.licences import _CLASSIFIERS, expression
 from cloche.autogen.pypi.names import SdistNames, package_name, sdist_names, translated
 
 
@@ -87,6 +87,8 @@ BSD-3-Clause = BSD
 GPL-2.0+ = GPL-2+
 Apache-2.0 = Apache-2.0
 MPL-1.0 = MPL-1.0
+LGPL-2.1 = LGPL-2.1
+LGPL-2.1-or-later = LGPL-2.1+
 Apache-2.0 WITH LLVM-exception = Apache-2.0-with-LLVM-exceptions
 Foo-1 = || ( A B )
 """
@@ -102,7 +104,8 @@ Foo-1 = || ( A B )
         ("MIT OR BSD-3-Clause AND Apache-2.0", "|| ( MIT ( BSD Apache-2.0 ) )"),
         ("Apache-2.0 WITH LLVM-exception OR MIT", "|| ( Apache-2.0-with-LLVM-exceptions MIT )"),
         ("GPL-2.0+", "GPL-2+"),
-        ("MPL-1.0+", "MPL-1.0"),
+        ("MPL-1.0+", "MPL-1.0"),  # as the mapping itself says
+        ("LGPL-2.1+", "LGPL-2.1+"),
         ("MIT AND MIT", "MIT"),
     ],
 )
@@ -117,6 +120,12 @@ def test_licences_without_a_name_are_refused(spdx: str) -> None:
 
 
 MIT, APACHE = "OSI Approved :: MIT License", "OSI Approved :: Apache Software License"
+LGPL = "OSI Approved :: GNU Lesser General Public License v2 or later (LGPLv2+)"
+ZOPE = "OSI Approved :: Zope Public License"
+MIT_TEXT = """Permission is hereby granted, free of charge, to any person obtaining a copy
+The above copyright notice and this permission notice shall be included"""
+ISC_TEXT = """Permission to use, copy, modify, and/or distribute this software for any purpose
+with or without fee is hereby granted, provided that the above copyright notice"""
 BSD_LICENSE = "OSI Approved :: BSD License"
 BSD = "Redistribution and use in source and binary forms, with or without\nmodification"
 
@@ -131,6 +140,10 @@ BSD = "Redistribution and use in source and binary forms, with or without\nmodif
         ((), "Apache License 2.0", "", "Apache-2.0"),
         ((), "MIT License", "", "MIT"),
         ((MIT, APACHE), None, "", "MIT AND Apache-2.0"),
+        ((LGPL,), None, "", "LGPL-2.0-or-later"),
+        ((ZOPE,), "ZPL 2.1", "", "ZPL-2.1"),
+        ((), None, MIT_TEXT, "MIT"),
+        ((), None, ISC_TEXT, "ISC"),
     ],
 )
 def test_what_a_project_says_of_its_licence(
@@ -144,5 +157,26 @@ def test_a_licence_that_nothing_names_is_refused() -> None:
     with pytest.raises(RefusedError, match="no licence is named"):
         expression(None, (), None, "Copyright me", "x")
     gpl = "License :: OSI Approved :: GNU General Public License (GPL)"
-    with pytest.raises(RefusedError, match="does not say which"):
-        expression(None, (gpl,), None, "", "x")
+    vague = ("Academic Free License (AFL)", "Artistic License", "Zope Public License")
+    for each in (gpl, *(f"License :: OSI Approved :: {name}" for name in vague)):
+        with pytest.raises(RefusedError, match="does not say which"):
+            expression(None, (each,), None, "", "x")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{MIT_TEXT} {BSD}",
+        f"{BSD} All advertising materials mentioning features",
+        MIT_TEXT.partition("\n")[0],  # MIT-0
+        ISC_TEXT.partition(", provided")[0],  # 0BSD
+    ],
+)
+def test_a_text_of_several_licences_or_of_another_one_is_refused(text: str) -> None:
+    with pytest.raises(RefusedError, match="no licence is named"):
+        expression(None, (), None, text, "x")
+
+
+def test_every_licence_of_a_classifier_has_a_name_without_a_tree() -> None:
+    for spdx in _CLASSIFIERS.values():
+        assert licence(spdx, COMMON, "x")

@@ -10,13 +10,15 @@ from tests.autogen.published import Desk, repository
 from cloche.autogen.trees import Trees, places_of_portage
 
 
-def tree(desk: Desk, name: str, *packages: str, iuse: str = "") -> Path:
+def tree(
+    desk: Desk, name: str, *packages: str, iuse: str = "", inherit: str = "distutils-r1"
+) -> Path:
     place = repository(desk.room / name, name)
     for cpv in packages:
         category, _, pf = cpv.partition("/")
         directory = place / category / pf.rpartition("-")[0]
         directory.mkdir(parents=True, exist_ok=True)
-        (directory / f"{pf}.ebuild").write_text(f'EAPI=8\nIUSE="{iuse}"\n')
+        (directory / f"{pf}.ebuild").write_text(f'EAPI=8\ninherit {inherit}\nIUSE="{iuse}"\n')
     return place
 
 
@@ -35,6 +37,110 @@ def test_packages_of_the_trees_are_used_under_their_names(desk: Desk) -> None:
     assert ">=dev-python/ruamel-yaml-1[${PYTHON_USEDEP}]" in text
     assert "sci-libs/tensor[${PYTHON_USEDEP}]" in text
     assert ebuilds(desk) == ["app-1"]
+
+
+BUILD = '[build-system]\nrequires = ["hatchling", "cmake>=3.18", "ninja", "meson", "scons"]\n'
+BUILD += 'build-backend = "hatchling.build"\n'
+
+
+def test_what_is_not_built_for_python_targets_has_no_usedep(desk: Desk) -> None:
+    """`${PYTHON_USEDEP}` on CMake could never be met; Meson is a Python package."""
+    desk.index.release("app", "1", files={"pyproject.toml": BUILD})
+    assert desk.run("app").exit_code == 0
+    wanted = desk.text("dev-python/app/app-1.ebuild").partition('BDEPEND="\n')[2].split()
+    assert wanted[:4] == [
+        "app-alternatives/ninja",
+        ">=dev-build/cmake-3.18",
+        "dev-build/meson[${PYTHON_USEDEP}]",
+        "dev-build/scons[${PYTHON_USEDEP}]",
+    ]
+
+
+IUSE = {
+    "each": "IUSE=test python_targets_python3_13",
+    "one": "IUSE=python_single_target_python3_13",
+    "none": "IUSE=test",
+}
+
+
+@pytest.mark.parametrize(
+    ("inherit", "single", "cached", "expected"),
+    [
+        ("edo distutils-r1", "", None, "each"),
+        ("python-r1", "", None, "each"),
+        ("meson \\\n\tpython-r1", "", None, "each"),
+        ("python-single-r1", "", None, "one"),
+        ("distutils-r1", "DISTUTILS_SINGLE_IMPL=1", None, "one"),
+        ("cmake", "", None, "none"),
+        ("cmake", "", "each", "each"),
+        ("distutils-r1", "", "one", "one"),
+        ("distutils-r1", "", "none", "none"),
+    ],
+)
+def test_the_newest_ebuild_says_whether_a_package_has_python_targets(
+    desk: Desk, inherit: str, single: str, cached: str | None, expected: str
+) -> None:
+    place = tree(desk, "gentoo", "sci-libs/lib-2", inherit=f"{inherit}\n{single}")
+    (place / "sci-libs/lib/lib-1.ebuild").write_text("EAPI=8\n")
+    (place / "sci-libs/lib/lib-9999.ebuild").write_text("EAPI=8\n")
+    if cached is not None:
+        cache = place / "metadata/md5-cache/sci-libs"
+        cache.mkdir(parents=True)
+        (cache / "lib-2").write_text(f"EAPI=8\n{IUSE[cached]}\nSLOT=0\n")
+    assert Trees((place,)).targets_of("sci-libs/lib") == expected
+    named = '<remote-id type="pypi">lib</remote-id>'
+    (place / "sci-libs/lib/metadata.xml").write_text(named)
+    desk.index.release("app", "1", "Requires-Dist: lib>=1")
+    done = desk.run("app", "--repo", str(place))
+    if expected == "one":
+        assert "python-single-r1" in str(done.exception)
+        assert ebuilds(desk) == []
+        return
+    use = "[${PYTHON_USEDEP}]" if expected == "each" else ""
+    assert f"\t>=sci-libs/lib-1{use}\n" in desk.text("dev-python/app/app-1.ebuild")
+
+
+def test_a_package_of_a_tree_is_written_under_its_name(desk: Desk) -> None:
+    place = tree(desk, "gentoo", "dev-build/mason-0.9")
+    named = '<remote-id type="pypi">mason-build</remote-id>'
+    (place / "dev-build/mason/metadata.xml").write_text(named)
+    desk.index.release("mason-build", "1", "Requires-Dist: lib")
+    desk.index.release("lib", "1", "Requires-Dist: mason-build")
+    assert desk.run("mason-build", "--deps", "--repo", str(place)).exit_code == 0
+    assert ebuilds(desk) == ["lib-1", "mason-1"]
+    assert 'PYPI_PN="mason-build"' in desk.text("dev-build/mason/mason-1.ebuild")
+    assert "dev-build/mason[" in desk.text("dev-python/lib/lib-1.ebuild")
+
+
+def test_two_versions_of_a_package_in_one_run_share_a_manifest(desk: Desk) -> None:
+    """And metadata.xml has the flags of both."""
+    desk.index.release("app", "1", "Requires-Dist: old", "Requires-Dist: lib>=2")
+    desk.index.release("old", "1", "Requires-Dist: lib<2")
+    for version, extra in (("1.0", "slow"), ("2.0", "fast")):
+        desk.index.release(
+            "lib", version, f'Requires-Dist: app; extra == "{extra}"', f"Provides-Extra: {extra}"
+        )
+    assert desk.run("app", "--deps").exit_code == 0
+    assert ebuilds(desk) == ["app-1", "lib-1.0", "lib-2.0", "old-1"]
+    listed = [line.split()[1] for line in desk.text("dev-python/lib/Manifest").splitlines()]
+    assert listed == ["lib-1.0.tar.gz", "lib-2.0.tar.gz"]
+    described = desk.text("dev-python/lib/metadata.xml")
+    assert '<flag name="fast">' in described
+    assert '<flag name="slow">' in described
+    before = desk.snapshot()
+    assert desk.run("app", "--deps").exit_code == 0
+    assert desk.snapshot() == before
+
+
+def test_a_licence_that_is_given_is_not_that_of_dependencies(desk: Desk) -> None:
+    desk.index.release("app", "1", "Requires-Dist: lib", "License: as you like")
+    desk.index.release("lib", "1", "License: as you like")
+    done = desk.run("app", "--deps", "--license", "Mine")
+    assert "lib, which dev-python/app-1 needs: no licence is named" in str(done.exception)
+    desk.index.release("lib", "2")
+    assert desk.run("app", "--deps", "--license", "|| ( Mine MIT )").exit_code == 0
+    assert 'LICENSE="|| ( Mine MIT )"' in desk.text("dev-python/app/app-1.ebuild")
+    assert 'LICENSE="MIT"' in desk.text("dev-python/lib/lib-2.ebuild")
 
 
 def test_the_trees_of_portage_are_found(desk: Desk) -> None:

@@ -6,6 +6,7 @@ That file maps ``<id>[+] [WITH <exception>]`` to words of LICENSE (PMS 7.3.4).
 from __future__ import annotations
 
 import configparser
+import re
 from collections.abc import Mapping
 
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
@@ -23,9 +24,32 @@ COMMON: Mapping[str, str] = {
     "GPL-2.0-or-later": "GPL-2+", "GPL-3.0-only": "GPL-3", "GPL-3.0-or-later": "GPL-3+",
     "HPND": "HPND", "ISC": "ISC", "LGPL-2.1-only": "LGPL-2.1", "LGPL-2.1-or-later": "LGPL-2.1+",
     "LGPL-3.0-only": "LGPL-3", "LGPL-3.0-or-later": "LGPL-3+", "MIT": "MIT", "MIT-0": "MIT-0",
-    "MPL-2.0": "MPL-2.0", "PSF-2.0": "PSF-2", "Python-2.0": "PYTHON", "Unlicense": "Unlicense",
-    "Zlib": "ZLIB", "ZPL-2.1": "ZPL",
+    "AFL-3.0": "AFL-3.0", "Artistic-2.0": "Artistic-2", "EPL-2.0": "EPL-2.0",
+    "EUPL-1.2": "EUPL-1.2", "LGPL-2.0-only": "LGPL-2", "LGPL-2.0-or-later": "LGPL-2+",
+    "MPL-1.1": "MPL-1.1", "MPL-2.0": "MPL-2.0", "PSF-2.0": "PSF-2",
+    "Python-2.0": "PYTHON", "Unlicense": "Unlicense", "Zlib": "ZLIB", "ZPL-2.1": "ZPL",
 }  # fmt: skip
+
+
+_WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9+_.-]*")
+
+
+def checked(text: str) -> str:
+    """A LICENSE as the user gives it (PMS 7.2, 3.1.7). Raises `RefusedError`."""
+    depth, before = 0, ""
+    for word in text.split():
+        opens = before == "||" or before.endswith("?")
+        is_flag = word.endswith("?") and _WORD.fullmatch(word[:-1].removeprefix("!"))
+        known = word in ("||", "(", ")") or is_flag or _WORD.fullmatch(word)
+        depth += {"(": 1, ")": -1}.get(word, 0)
+        if not known or depth < 0 or (opens and word != "("):
+            break
+        before = word
+    else:
+        if before and depth == 0 and before != "||" and not before.endswith("?"):
+            return " ".join(text.split())
+    what = f"{text[:100]!r} is not a LICENSE"
+    raise RefusedError(what, where="--license", todo="give names of licences, such as “MIT”")
 
 
 def read_mapping(text: str) -> Mapping[str, str]:
@@ -104,7 +128,9 @@ def _all_of(words: list[str], mapping: Mapping[str, str], where: str) -> tuple[s
 def _mapped(name: str, mapping: Mapping[str, str], where: str) -> str:
     found = mapping.get(name.lower())
     if found is None and name.endswith("+"):
-        found = mapping.get(name[:-1].lower())
+        # The mapping's own rule: without a line for “+”, that of the version itself counts.
+        plain = name[:-1].lower()
+        found = mapping.get(f"{plain}-or-later", mapping.get(plain))
     if found is None and name.lower() == PUBLIC_DOMAIN.lower():
         return "public-domain"
     if found is None:

@@ -16,12 +16,19 @@ _SEAL = "# autogen: "
 _BEGIN = "# autogen: own "
 _END = "# autogen: end"
 _SEALED = re.compile(r"# autogen: ([0-9a-f]{16})\b.*")
+_BLOCKS = ("variables", "phases")
 SAID = "the lines between “own” and “end” are yours and stay"
 
 
 def block(name: str, own: Mapping[str, tuple[str, ...]]) -> list[str]:
     """The lines of a block that belongs to the user."""
     return [f"{_BEGIN}{name}", *own.get(name, ()), _END]
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines of a text as bash has them: a form feed, or a CR, is part of a line."""
+    found = text.split("\n")
+    return found[:-1] if found[-1] == "" else found
 
 
 def sealed(lines: list[str], at: int) -> str:
@@ -31,12 +38,21 @@ def sealed(lines: list[str], at: int) -> str:
 
 
 def own_lines(text: str, path: Path) -> Mapping[str, tuple[str, ...]]:
-    """The user's lines of each block. Raises `RefusedError` for marks that do not match."""
+    """The user's lines of each block.
+
+    Raises `RefusedError` for marks that do not match, and for a block that autogen does not know:
+    its lines would be lost.
+    """
     found: dict[str, list[str]] = {}
     name: str | None = None
-    for line in text.splitlines():
+    for line in lines_of(text):
         if line.startswith(_BEGIN) and name is None:
             name = line.removeprefix(_BEGIN).strip()
+            if name not in _BLOCKS or name in found:
+                fault = "is there twice" if name in found else "is not one of autogen's"
+                what = f"the block “{_BEGIN}{name}” {fault}"
+                todo = f"have one block for each of {', '.join(_BLOCKS)}"
+                raise RefusedError(what, where=path, todo=todo)
             found[name] = []
         elif line.startswith(_BEGIN) or (line == _END and name is None):
             raise _unmatched(path)
@@ -51,7 +67,7 @@ def own_lines(text: str, path: Path) -> Mapping[str, tuple[str, ...]]:
 
 def is_untouched(text: str) -> bool:
     """Whether a file is as autogen wrote it, but for the user's lines."""
-    lines = text.splitlines()
+    lines = lines_of(text)
     seals = [match[1] for line in lines if (match := _SEALED.fullmatch(line))]
     return seals == [_digest([line for line in lines if not _SEALED.fullmatch(line)])]
 
@@ -79,7 +95,7 @@ def with_own_lines(text: str, name: str, more: Sequence[str]) -> str:
     """The text with more lines at the end of a block of the user's."""
     found: list[str] = []
     inside = False
-    for line in text.splitlines():
+    for line in lines_of(text):
         if inside and line == _END:
             found += [each for each in more if each not in found]
         inside = line == f"{_BEGIN}{name}" or (inside and line != _END)

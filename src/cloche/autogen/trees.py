@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 from packaging.utils import canonicalize_name
 
@@ -18,7 +19,12 @@ from cloche.config.errors import nearest
 _REMOTE = re.compile(r'<remote-id\s+type="([\w-]+)"\s*>\s*([^<\s]+)\s*</remote-id>')
 _IUSE = re.compile(r'^\s*IUSE\+?="([^"]*)"', re.MULTILINE)
 _VERSION = re.compile(r"-\d[^-]*(?:-r\d+)?$")
+_INHERIT = re.compile(r"^[ \t]*inherit[ \t]+([^#\n]*)", re.MULTILINE)
 _HOME = "dev-python"
+
+Targets = Literal["each", "one", "none"]
+"""Whether a package is built for each of the user's Python targets (python-r1, so that
+``${PYTHON_USEDEP}`` can be met), for one (python-single-r1), or is not of Python."""
 
 
 @dataclass
@@ -28,6 +34,7 @@ class Trees:
     places: Sequence[Path]
     _found: dict[str, str | None] = field(default_factory=dict)
     _flags: dict[str, frozenset[str]] = field(default_factory=dict)
+    _targets: dict[str, Targets] = field(default_factory=dict)
     _cached: dict[Path, Mapping[str, Sequence[Path]]] = field(default_factory=dict)
 
     def package_of(self, project: str) -> str | None:
@@ -53,6 +60,7 @@ class Trees:
             self._by_remote_id[kind, _compared(kind, name)] = cp
         self._found.clear()
         self._flags.pop(cp, None)
+        self._targets.pop(cp, None)
 
     @cached_property
     def _by_name(self) -> dict[str, str]:
@@ -93,6 +101,29 @@ class Trees:
             self._flags[cp] = frozenset(word.lstrip("+-") for word in words)
         return self._flags[cp]
 
+    def targets_of(self, cp: str) -> Targets:
+        """How the newest ebuild of a package is built for Python: by its cache, else its text.
+
+        An ebuild of dev-python without a cache may have its eclass through another one.
+        """
+        if cp not in self._targets:
+            self._targets[cp] = self._targets_of(cp)
+        return self._targets[cp]
+
+    def _targets_of(self, cp: str) -> Targets:
+        category, _, pn = cp.partition("/")
+        for place in self.places:
+            listed = versions_of(place, cp)
+            final = [each for each in listed if not each.startswith("9999")] or listed
+            if not final:
+                continue
+            cached = _read(place / "metadata/md5-cache" / category / f"{pn}-{final[-1]}")
+            if cached is not None:
+                return _targets_of_cache(cached)
+            text = _read(place / cp / f"{pn}-{final[-1]}.ebuild") or ""
+            return _targets_of_ebuild(text, unknown="each" if category == _HOME else "none")
+        return "none"
+
     def _iuse(self, cp: str) -> Iterator[str]:
         category, _, pn = cp.partition("/")
         for place in self.places:
@@ -132,6 +163,29 @@ class Trees:
 def _compared(kind: str, name: str) -> str:
     """An id of upstream's in the form in which equal ones are equal."""
     return canonicalize_name(name) if kind == "pypi" else name.lower()
+
+
+def _read(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
+
+
+def _targets_of_cache(text: str) -> Targets:
+    iuse = re.search(r"^IUSE=(.*)$", text, re.MULTILINE)
+    flags = iuse[1] if iuse else ""
+    if "python_targets_" in flags:
+        return "each"
+    return "one" if "python_single_target_" in flags else "none"
+
+
+def _targets_of_ebuild(text: str, unknown: Targets) -> Targets:
+    plain = text.replace("\\\n", " ")
+    inherited = {w for line in _INHERIT.findall(plain) for w in line.split()}
+    single = re.search(r"^[ \t]*DISTUTILS_SINGLE_IMPL=", plain, re.MULTILINE)
+    if "python-single-r1" in inherited or (single and "distutils-r1" in inherited):
+        return "one"
+    if inherited & {"distutils-r1", "python-r1"}:
+        return "each"
+    return unknown
 
 
 def places_of_portage(conf: Path) -> tuple[Path, ...]:

@@ -178,7 +178,7 @@ def _lacking(context: BuildContext, error: StepError, trees: Trees) -> Iterator[
             continue
         variable = "DEPEND" if missing.declared == "DEPEND" else "BDEPEND"
         of_tests = error.phase == "test"
-        needed = f"{cp}{_USEDEP}" if module else cp
+        needed = f"{cp}{_USEDEP}" if module and trees.targets_of(cp) == "each" else cp
         yield Lacking(cpv, missing.what, variable, needed, of_tests)
 
 
@@ -215,7 +215,7 @@ def _of_module(missing: Missing, trees: Trees) -> str | None:
 def declare(path: Path, lacking: Sequence[Lacking]) -> str:
     """The text of an ebuild that declares what it lacks, in the user's block. Raises OSError,
     `RefusedError`."""
-    text = path.read_text(encoding="utf-8", errors="surrogateescape")
+    text = path.read_bytes().decode("utf-8", "surrogateescape")
     wanted = [line for each in lacking for line in each.lines]
     if not re.search(r"^# autogen: own variables$", text, re.MULTILINE):
         what = "it has no block of own variables"

@@ -119,10 +119,11 @@ def pypi(
     require()
     if (fix and machine is None) or (dry_run and machine is not None):
         raise click.UsageError("--fix needs --build, and --dry-run builds nothing")
+    from cloche.autogen.licences import checked
     from cloche.autogen.pypi.ebuild import Policy
     from cloche.autogen.pypi.generate import Generator, wanted
     from cloche.autogen.pypi.index import Index, page_for_people
-    from cloche.autogen.repository import changes, write
+    from cloche.autogen.repository import all_changes, write
     from cloche.autogen.settings import maintainer, read_settings
     from cloche.autogen.trees import Trees
     from cloche.portage.repository import found_repository
@@ -133,7 +134,8 @@ def pypi(
     repository = found_repository(target_of(project, into).absolute())
     given = read_settings(config or Path("autogen.toml"))
     maintainers = tuple(maintainer(each, Origin(Path("--maintainer"))) for each in people)
-    policy = Policy(given.category, given.keywords, maintainers or given.maintainers, licence)
+    named = checked(licence) if licence is not None else None
+    policy = Policy(given.category, given.keywords, maintainers or given.maintainers, named)
     pip = host_settings()
     if index_url is not None:
         pip = replace(pip, indexes=(index_url.rstrip("/") + "/",))
@@ -152,7 +154,7 @@ def pypi(
             say,
         )
         packages = generator.packages(first)
-    found = [changes(repository, each, force=force) for each in packages]
+    found = all_changes(repository, packages, force=force)
     if not dry_run:
         write(repository.path, found)
     if as_json:

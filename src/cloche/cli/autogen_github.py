@@ -97,6 +97,7 @@ def github(
     from cloche.autogen.github.ebuild import Policy
     from cloche.autogen.github.generate import Generator
     from cloche.autogen.github.mapping import names as read_names
+    from cloche.autogen.licences import checked
     from cloche.autogen.repository import changes, write
     from cloche.autogen.settings import maintainer, read_settings
     from cloche.autogen.trees import Trees
@@ -110,8 +111,9 @@ def github(
     repository = found_repository(frame.target_of(project, into).absolute())
     given = read_settings(config or Path("autogen.toml"))
     maintainers = tuple(maintainer(each, Origin(Path("--maintainer"))) for each in people)
+    named = checked(licence) if licence is not None else None
     policy = Policy(
-        category or "", pn or "", given.keywords, maintainers or given.maintainers, licence
+        category or "", pn or "", given.keywords, maintainers or given.maintainers, named
     )
     trees_of = (repository.path, *repos, *frame.places_of(options, project))
     trees = Trees(tuple(dict.fromkeys(trees_of)))

@@ -95,26 +95,38 @@ def _place(wanted: Dependency) -> tuple[bool, str]:
 
 
 def _licence(release: Release, policy: Policy, trees: Trees) -> tuple[str, tuple[str, ...]]:
-    """LICENSE by the build files, by what GitHub has recognised, or by the licence's text."""
-    if policy.license:
+    """LICENSE by the build files, by what GitHub has recognised, or by the licence's text, else as
+    the user says."""
+    try:
+        found, notes = _stated(release, trees)
+    except RefusedError:
+        if policy.license is None:
+            raise
         return policy.license, ()
+    if policy.license is not None and notes:
+        return policy.license, ()
+    if policy.license not in (None, found):
+        return found, (f"--license is not used: upstream names {found}",)
+    return found, notes
+
+
+def _stated(release: Release, trees: Trees) -> tuple[str, tuple[str, ...]]:
     where = release.project.full_name
-    spdx = release.recipe.license or release.project.spdx
-    notes: tuple[str, ...] = ()
-    if spdx is not None:
+    listed = [each for each in (release.recipe.license, release.project.spdx) if each is not None]
+    if not listed:
+        text = release.sdist.first(r"(?:LICEN[CS]E|COPYING)[^/]*") or ""
+        listed = [licences.expression(None, (), None, text, where)]
+    for number, spdx in enumerate(listed):
+        clear = not _UNCLEAR.fullmatch(spdx)
+        note = f"LICENSE: whether later versions than {spdx} may be used is not stated"
         try:
-            if _UNCLEAR.fullmatch(spdx):
-                only = licence(f"{spdx}-only", trees.licences, where)
-                return only, (
-                    f"LICENSE: whether later versions than {spdx} may be used is not stated",
-                )
-            return licence(spdx, trees.licences, where), notes
+            found = licence(spdx if clear else f"{spdx}-only", trees.licences, where)
         except RefusedError:
-            if release.recipe.license is None or release.project.spdx is None:
+            if number + 1 == len(listed):
                 raise
-            return licence(release.project.spdx, trees.licences, where), notes
-    text = release.sdist.first(r"(?:LICEN[CS]E|COPYING)[^/]*") or ""
-    return licence(licences.expression(None, (), None, text, where), trees.licences, where), notes
+        else:
+            return found, () if clear else (note,)
+    raise AssertionError  # the last one returns or raises
 
 
 def _sources(release: Release, pn: str, reference: str) -> Iterator[str]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cloche.archives.decompression import unpacked
+from cloche.archives.errors import ImportRefusedError
 from cloche.autogen.errors import RefusedError, UpstreamError
 from cloche.autogen.github import answers
 from cloche.autogen.github.answers import Asset, Wanted
@@ -21,7 +22,7 @@ from cloche.autogen.github.recipe import Recipe
 from cloche.autogen.github.versions import Version
 from cloche.autogen.package import Package
 from cloche.autogen.pypi.archive import Sdist, read_sdist
-from cloche.autogen.repository import source_of, versions_of
+from cloche.autogen.repository import check_distfile, source_of, versions_of
 from cloche.autogen.trees import Trees
 from cloche.config.atoms import PACKAGE, VERSION
 from cloche.fetching.download import fetch_file
@@ -60,7 +61,8 @@ class Generator:
         published = self._published(wanted, project, f"{policy.category}/{policy.pn}", names)
         version = chosen(published, wanted, names, self.rule)
         self.report(f"{project.full_name} {version.tag}")
-        archive, sdist, found = self._sources(published, version, names, policy.pn)
+        archive, sdist, found = self._sources(published, version, names, policy)
+        notes += self._unchecked(archive)
         source = source_of(self.distdir / archive.name)
         release = Release(project, version, archive, source, sdist, found)
         made = package(release, policy, self.names, self.trees)
@@ -93,29 +95,33 @@ class Generator:
         return replace(found, tags=answers.tags(self.api, full))
 
     def _sources(
-        self, published: Published, version: Version, names: tuple[str, ...], pn: str
+        self, published: Published, version: Version, names: tuple[str, ...], policy: Policy
     ) -> tuple[Archive, Sdist, Recipe]:
         """The first archive that can be built: an asset may hold programs and no sources."""
-        listed = archives(published, version, names, pn)
+        listed = archives(published, version, names, policy.pn)
+        cp = f"{policy.category}/{policy.pn}"
         for archive in listed:
             try:
-                sdist = self._looked_into(published, version, archive)
+                sdist = self._looked_into(published, version, archive, cp)
                 return archive, sdist, recipe(sdist, published.project.full_name)
             except NoBuildSystemError:
                 if archive is listed[-1]:
                     raise
         raise AssertionError  # the last one returns or raises
 
-    def _looked_into(self, published: Published, version: Version, archive: Archive) -> Sdist:
-        path = self.distdir / archive.name
-        if archive.asset is not None:
-            asset = archive.asset
-            return read_sdist(self._fetched(archive, lambda file: _is_asset(file, asset)), FILES)
+    def _looked_into(
+        self, published: Published, version: Version, archive: Archive, cp: str
+    ) -> Sdist:
         full = published.project.full_name
-        commit = answers.commit_of(self.api, full, version.tag)
-        return read_sdist(self._fetched(archive, lambda _: _commit(path) in (None, commit)), FILES)
+        asset = archive.asset
+        if asset is not None:
+            path = self._fetched(archive, cp, lambda file: _is_asset(file, asset))
+        else:
+            commit = answers.commit_of(self.api, full, version.tag)
+            path = self._fetched(archive, cp, lambda file: _commit(file) == commit)
+        return read_sdist(path, FILES)
 
-    def _fetched(self, archive: Archive, is_right: Callable[[Path], bool]) -> Path:
+    def _fetched(self, archive: Archive, cp: str, is_right: Callable[[Path], bool]) -> Path:
         """Get an archive into the distfiles, unless the right one is there."""
         target = self.distdir / archive.name
         if target.is_file() and is_right(target):
@@ -123,18 +129,32 @@ class Generator:
         target.parent.mkdir(parents=True, exist_ok=True)
         part = target.with_name(f".{target.name}.part")
         size = archive.asset.size if archive.asset is not None else None
+        if not part.with_name(f"{part.name}.from").exists():
+            part.unlink(missing_ok=True)  # whole, but perhaps of another time
         try:
             fetch_file(archive.uri, part, size=size, limit=_LARGEST)
         except NotThereError as error:
             what = f"the archive {archive.name} is no longer there"
             todo = "run it again; ask upstream where it is"
             raise UpstreamError(what, where=error.where, todo=todo) from error
-        if archive.asset is not None and not _is_asset(part, archive.asset):
+        try:
+            if not is_right(part) and (archive.asset is not None or _commit(part) is not None):
+                stated = "digest that GitHub states" if archive.asset else "commit of its tag"
+                what = f"{archive.name} does not have the {stated}"
+                raise UpstreamError(what, where=archive.uri, todo="do not use the file")
+            check_distfile(self.repository, cp, archive.name, part)
+        except UpstreamError:
             part.unlink()
-            what = f"{archive.name} does not have the digest that GitHub states"
-            raise UpstreamError(what, where=archive.uri, todo="do not use the file")
+            raise
         part.replace(target)
         return target
+
+    def _unchecked(self, archive: Archive) -> Iterator[str]:
+        """What to say of an archive whose content nothing of GitHub's states."""
+        if archive.asset is not None and archive.asset.sha256 is None:
+            yield f"{archive.name}: GitHub states no digest of it, so only its size was checked"
+        if archive.asset is None and _commit(self.distdir / archive.name) is None:
+            yield f"{archive.name} does not name its commit, so it was not compared with its tag's"
 
 
 def package_name(full_name: str) -> str:
@@ -158,7 +178,10 @@ def _is_asset(path: Path, asset: Asset) -> bool:
 
 def _commit(path: Path) -> str | None:
     """The commit that git wrote into an archive (git-archive(1)); None if it has none."""
-    with unpacked(path) as stream:
-        head = stream.read(1536)  # a header, its records, and the next header
+    try:
+        with unpacked(path) as stream:
+            head = stream.read(1536)  # a header, its records, and the next header
+    except ImportRefusedError:  # told when it is looked into
+        return None
     match = _COMMIT.search(head)
     return match[1].decode() if match and head[156:157] == b"g" else None

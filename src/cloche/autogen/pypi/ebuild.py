@@ -19,9 +19,15 @@ from cloche.autogen.pypi.archive import Sdist
 from cloche.autogen.pypi.backends import STANDALONE, backend, is_brought
 from cloche.autogen.pypi.checks import TEST_EXTRAS, Checks, checks
 from cloche.autogen.pypi.markers import Scope
-from cloche.autogen.pypi.names import SdistNames, package_name, sdist_names
+from cloche.autogen.pypi.names import SdistNames, sdist_names
 from cloche.autogen.pypi.needs import Naming, merged, needs, needs_with, wanted_extras
-from cloche.autogen.pypi.project import BuildSystem, Metadata, build_system, has_extensions
+from cloche.autogen.pypi.project import (
+    BuildSystem,
+    Metadata,
+    build_system,
+    has_extensions,
+    is_rust,
+)
 from cloche.autogen.pypi.pythons import compat, pythons
 from cloche.autogen.pypi.release import Release
 from cloche.autogen.text import IUSE_TEST, quoted
@@ -32,7 +38,6 @@ _FORGE = re.compile(r"https?://(github|gitlab)\.com/([\w.-]+/[\w.-]+?)(?:\.git)?
 _REPOSITORY = re.compile(r"https?://(?:github|gitlab)\.com/[\w.-]+/[\w.-]+/?")
 _HOME = ("homepage", "home", "home page", "website")
 _CODE = ("source", "source code", "repository", "code", "github", "gitlab", "sources")
-_RUST = ("maturin", "setuptools-rust")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,27 +64,29 @@ class Published:
 
 def package(
     published: Published,
+    cp: str,
     policy: Policy,
     trees: Trees,
     known: Sequence[str],
     naming: Naming,
     of_tests: Naming,
 ) -> Package:
-    """The package of a release, for the targets that are known. Raises `RefusedError`.
+    """The package ``cp`` of a release, for the targets that are known. Raises `RefusedError`.
 
     ``of_tests`` finds packages as ``naming`` does, those that only its tests need.
     """
+    category, _, pn = cp.partition("/")
     release, metadata, sdist = published.release, published.metadata, published.sdist
     where = release.project
     if canonicalize_name(metadata.name) != canonicalize_name(where):
         what = f"the release calls itself “{metadata.name}”"
         raise RefusedError(what, where=where, todo="do not trust its source")
     build = build_system(sdist, published.pyproject, where)
-    _refuse_crates(sdist, build, where)
+    _refuse_crates(sdist, build, release, where)
     targets = pythons(metadata.requires_python, known, where)
     scope = Scope(targets.targets, tuple(word.lstrip("~-") for word in policy.keywords))
     extras = wanted_extras(metadata.extras)
-    names = sdist_names(where, package_name(where), release.pv, release.sdist.name, sdist.top)
+    names = sdist_names(where, pn, release.pv, release.sdist.name, sdist.top)
     tests = checks(sdist, published.pyproject, metadata, scope, where)
     # The eclass makes dependencies of these.
     for project in backend(build).brought[: backend(build).needed]:
@@ -87,19 +94,20 @@ def package(
     for project in (*tests.plugins, *(["pytest"] if tests.runner == "pytest" else [])):
         of_tests.package(Requirement(project))
     native = has_extensions(sdist, build, (wheel.is_pure for wheel in release.wheels))
-    bdepend = _bdepend(build, metadata, names, scope, naming)
+    bdepend = _bdepend(build, metadata, names, scope, naming, cp)
+    named, said = _licence(published, policy, trees)
     wanted = needs_with(tests.requires, TEST_EXTRAS, scope, of_tests, where)
     if wanted:
         bdepend = (*bdepend, WithUse("test", wanted))
     ebuild = Ebuild(
-        policy.category,
-        package_name(where),
+        category,
+        pn,
         release.pv,
         before=tuple(_before(build, names, native, compat(targets.targets))),
         inherit=("distutils-r1", "pypi"),
         description=metadata.summary,
         homepage=_homepage(metadata, published.page),
-        license=policy.license or _licence(metadata, sdist, trees, where),
+        license=named,
         keywords=policy.keywords,
         sources=tuple(_sources(names)),
         iuse=extras,
@@ -111,17 +119,23 @@ def package(
         after=tuple(_after(tests, bdepend)),
     )
     flags = tuple((extra, f"Install what its extra “{extra}” needs") for extra in extras)
-    notes = () if tests.runner else (f"{ebuild.cpv}: its source archive has no tests",)
+    notes = [f"{ebuild.cpv}: {each}" for each in said]
+    if not tests.runner:
+        notes.append(f"{ebuild.cpv}: its source archive has no tests")
     return Package(
-        ebuild, (published.source,), _remote_ids(metadata), flags, policy.maintainers, notes
+        ebuild, (published.source,), _remote_ids(metadata), flags, policy.maintainers, tuple(notes)
     )
 
 
-def _refuse_crates(sdist: Sdist, build: BuildSystem, where: str) -> None:
-    needs_rust = any(canonicalize_name(each.name) in _RUST for each in build.requires)
-    if needs_rust and any(re.fullmatch(r"(?:[^/]+/)*Cargo\.lock", name) for name in sdist.names):
+def _refuse_crates(sdist: Sdist, build: BuildSystem, release: Release, where: str) -> None:
+    native = not all(wheel.is_pure for wheel in release.wheels)
+    if not is_rust(sdist, build, native=native):
+        return
+    if any(re.fullmatch(r"(?:[^/]+/)*Cargo\.lock", name) for name in sdist.names):
         what = "it is built from Rust crates, which autogen does not write into ebuilds yet"
         raise RefusedError(what, where=where, todo="use pycargoebuild")
+    what = "it is built from Rust crates, and its sdist has no Cargo.lock that says which ones"
+    raise RefusedError(what, where=where, todo="write this ebuild by hand")
 
 
 def _before(build: BuildSystem, names: SdistNames, native: bool, targets: str) -> Iterator[str]:
@@ -148,6 +162,7 @@ def _bdepend(
     names: SdistNames,
     scope: Scope,
     naming: Naming,
+    cp: str,
 ) -> tuple[Dependency, ...]:
     """What the build needs beside what the eclass brings."""
     where = canonicalize_name(metadata.name)
@@ -158,8 +173,7 @@ def _bdepend(
         wanted += [each for each in metadata.requires if each not in wanted]
     found = list(needs(wanted, scope, (), naming, where))
     # A build that is its own backend needs itself only where it is not there yet.
-    own = f"/{package_name(where)}"
-    found = [each for each in found if not (isinstance(each, Atom) and each.cp.endswith(own))]
+    found = [each for each in found if not (isinstance(each, Atom) and each.cp == cp)]
     if names.zipped:
         found.append(Atom("app-arch/unzip"))
     return merged(found)
@@ -178,12 +192,24 @@ def _after(tests: Checks, bdepend: Sequence[Dependency]) -> Iterator[str]:
         yield f"distutils_enable_tests {tests.runner}"
 
 
-def _licence(metadata: Metadata, sdist: Sdist, trees: Trees, where: str) -> str:
-    text = sdist.first(r"(?:LICEN[CS]E|COPYING)[^/]*") or ""
-    spdx = licences.expression(
-        metadata.license_expression, metadata.classifiers, metadata.license, text, where
-    )
-    return licence(spdx, trees.licences, where)
+def _licence(published: Published, policy: Policy, trees: Trees) -> tuple[str, tuple[str, ...]]:
+    """LICENSE as upstream names it, else the user's; and notes. Raises `RefusedError`."""
+    metadata, where = published.metadata, published.release.project
+    text = published.sdist.first(r"(?:LICEN[CS]E|COPYING)[^/]*") or ""
+    given, classifiers = metadata.license_expression, metadata.classifiers
+    several = () if given else licences.unclear(classifiers)
+    try:
+        spdx = licences.expression(given, classifiers, metadata.license, text, where)
+        found = licence(spdx, trees.licences, where)
+    except RefusedError:
+        if policy.license is None:
+            raise
+        return policy.license, ()
+    if policy.license is not None and several:
+        return policy.license, ()
+    if policy.license not in (None, found):
+        return found, (f"--license is not used: upstream names {found}",)
+    return found, several
 
 
 def _homepage(metadata: Metadata, page: str) -> tuple[str, ...]:

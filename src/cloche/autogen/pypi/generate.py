@@ -28,17 +28,19 @@ from cloche.autogen.pypi.project import (
     sdist_metadata,
 )
 from cloche.autogen.pypi.release import Release, chosen, missing
-from cloche.autogen.repository import source_of, versions_of
+from cloche.autogen.repository import check_distfile, source_of, versions_of
 from cloche.autogen.trees import Trees
 
 _WHEEL = 64 << 20  # bytes of a wheel that is fetched for its metadata alone
 
-# Projects that Gentoo has elsewhere than in dev-python, where no tree says so.
+# Projects that Gentoo has elsewhere than in dev-python, where no tree says so, and those of them
+# that are not built for Python targets.
 _ELSEWHERE = {
     "cmake": "dev-build/cmake", "gemato": "app-portage/gemato", "maturin": "dev-util/maturin",
     "meson": "dev-build/meson", "ninja": "app-alternatives/ninja", "pkgcore": "sys-apps/pkgcore",
     "portage": "sys-apps/portage", "scons": "dev-build/scons",
 }  # fmt: skip
+_WITHOUT_TARGETS = ("cmake", "ninja")
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +140,12 @@ class Generator:
             page = replace(page, files=files or page.files)
         if version is None and len(specifier):
             version = _newest_of(page, specifier)
-        pn = names.package_name(page.project)
-        kept = _kept(self.repository, f"{self.policy.category}/{pn}")
-        return chosen(page, version, kept)
+        return chosen(page, version, _kept(self.repository, self._cp(page.project)))
+
+    def _cp(self, project: str) -> str:
+        """Category and name of a project's package: those of a tree that has it."""
+        made = f"{self.policy.category}/{names.package_name(project)}"
+        return self.trees.package_of(project) or made
 
     @cached_property
     def _targets(self) -> tuple[str, ...]:
@@ -153,7 +158,9 @@ class Generator:
         """A package, and the projects that no tree has of those that it needs: always, with these
         extras, and if ``tested`` for its tests."""
         self.report(f"{release.project} {release.version}")
-        path = self.index.fetch(release.sdist, self.distdir)
+        cp = self._cp(release.project)
+        check = partial(check_distfile, self.repository, cp, release.sdist.name)
+        path = self.index.fetch(release.sdist, self.distdir, check)
         sdist = read_sdist(path)
         metadata = self._metadata(release, sdist)
         page = f"{self.page}/{release.project}/"
@@ -173,7 +180,8 @@ class Generator:
 
         found = package(
             published,
-            self.policy,
+            cp,
+            self.policy if tested else replace(self.policy, license=None),
             self.trees,
             self._targets,
             Naming(partial(self._named, needed), required, optional),
@@ -192,7 +200,7 @@ class Generator:
         if data is None and is_complete(sdist):
             data = (sdist.text("PKG-INFO") or "").encode()
         if data is None and wheel is not None and (wheel.size or 0) <= _WHEEL:
-            data = wheel_metadata(self.index.fetch(wheel, self.distdir))
+            data = wheel_metadata(self.index.fetch(wheel, self.distdir, limit=_WHEEL))
         if data is None:
             return sdist_metadata(sdist, release.project)
         return read_metadata(data, release.project)
@@ -208,12 +216,20 @@ class Generator:
         if not any(requirement.specifier.contains(v, prereleases=True) for v in fitting):
             needed[project] = needed.get(project, Needed()).and_also(requirement)
         if cp is not None:
-            return Named(cp, versions, self.trees.flags(cp))
+            return Named(cp, versions, self.trees.flags(cp), self._has_targets(cp))
         elsewhere = _ELSEWHERE.get(project)
         if elsewhere is not None:
             needed.pop(project, None)
-            return Named(elsewhere, (), None)
-        return Named(f"{self.policy.category}/{names.package_name(project)}", versions)
+            return Named(elsewhere, (), None, project not in _WITHOUT_TARGETS)
+        return Named(self._cp(project), versions)
+
+    def _has_targets(self, cp: str) -> bool:
+        """Whether a package of a tree has Python targets. Raises `RefusedError`."""
+        found = self.trees.targets_of(cp)
+        if found == "one":
+            what = f"{cp} is built for one Python at a time (python-single-r1), not for all targets"
+            raise RefusedError(what, where=cp, todo="write this ebuild by hand")
+        return found == "each"
 
     def _published(self, project: str) -> tuple[Version, ...]:
         try:

@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -116,10 +116,17 @@ class Index(contextlib.AbstractContextManager["Index"]):
         todo = "check its name; --index-url names another index"
         raise NotPublishedError(what, where=", ".join(map(shown, self._places)) or None, todo=todo)
 
-    def fetch(self, file: File, directory: Path) -> Path:
+    def fetch(
+        self,
+        file: File,
+        directory: Path,
+        check: Callable[[Path], None] = lambda _: None,
+        limit: int = _LARGEST,
+    ) -> Path:
         """Get a file into a directory, unless it is there with the index's digest.
 
-        Raises `UpstreamError`.
+        ``check`` is called with what was fetched before it takes the place of another file, and may
+        raise; ``limit`` is in bytes. Raises `UpstreamError`.
         """
         digests = {name: digest for name, digest in file.digests if name in _STRONG}
         if not digests:
@@ -129,10 +136,11 @@ class Index(contextlib.AbstractContextManager["Index"]):
         if target.is_file() and _has(target, digests):
             return target
         with _scratch(directory) as scratch:
-            self._download(file, scratch)
+            self._download(file, scratch, limit)
             if not _has(scratch, digests):
                 what = f"{file.name} does not have the digest that the index states"
                 raise UpstreamError(what, where=shown(file.uri), todo="do not use the file")
+            check(scratch)
             scratch.rename(target)
         return target
 
@@ -154,10 +162,10 @@ class Index(contextlib.AbstractContextManager["Index"]):
                 raise UpstreamError(what, where=shown(uri), todo="do not use the file")
         return data
 
-    def _download(self, file: File, target: Path) -> None:
+    def _download(self, file: File, target: Path, limit: int) -> None:
         got = 0
         with target.open("wb") as stream:
-            for block in self._read(file.uri.partition("#")[0], file.size or _LARGEST):
+            for block in self._read(file.uri.partition("#")[0], file.size or limit):
                 got += stream.write(block)
         if file.size is not None and got != file.size:
             what = f"{file.name} has {got} bytes, the index says {file.size}"

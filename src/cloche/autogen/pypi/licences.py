@@ -11,13 +11,25 @@ from cloche.autogen.errors import RefusedError
 from cloche.autogen.licences import PUBLIC_DOMAIN
 
 _THIRD_CLAUSE = re.compile(r"[Nn]either the name|may (?:not )?be used to endorse")
+_ADVERTISING = "All advertising materials mentioning features"
+_WORDINGS: Mapping[str, tuple[str, ...]] = {
+    "BSD-2-Clause": ("Redistribution and use in source and binary forms",),
+    "MIT": (
+        "Permission is hereby granted, free of charge, to any person obtaining a copy",
+        "copyright notice and this permission notice",
+    ),
+    "Apache-2.0": ("Apache License Version 2.0, January 2004",),
+    "ISC": (
+        "Permission to use, copy, modify, and/or distribute this software for any purpose",
+        "provided that the above copyright notice",
+    ),
+}
 _PREFIX = re.compile(r"License :: (?:OSI Approved :: )?")
 
-# Trove classifiers that name one licence.
+# Trove classifiers that name one licence. That others, such as “BSD License”, mean is said by the
+# field License or by the text.
 _CLASSIFIERS: Mapping[str, str] = {
-    "Academic Free License (AFL)": "AFL-3.0",
     "Apache Software License": "Apache-2.0",
-    "Artistic License": "Artistic-2.0",
     "Boost Software License 1.0 (BSL-1.0)": "BSL-1.0",
     "CC0 1.0 Universal (CC0 1.0) Public Domain Dedication": "CC0-1.0",
     "Eclipse Public License 2.0 (EPL-2.0)": "EPL-2.0",
@@ -29,7 +41,7 @@ _CLASSIFIERS: Mapping[str, str] = {
     "GNU General Public License v3 (GPLv3)": "GPL-3.0-only",
     "GNU General Public License v3 or later (GPLv3+)": "GPL-3.0-or-later",
     "GNU Lesser General Public License v2 (LGPLv2)": "LGPL-2.0-only",
-    "GNU Lesser General Public License v2 or later (LGPLv2+)": "LGPL-2.1-or-later",
+    "GNU Lesser General Public License v2 or later (LGPLv2+)": "LGPL-2.0-or-later",
     "GNU Lesser General Public License v3 (LGPLv3)": "LGPL-3.0-only",
     "GNU Lesser General Public License v3 or later (LGPLv3+)": "LGPL-3.0-or-later",
     "Historical Permission Notice and Disclaimer (HPND)": "HPND",
@@ -42,7 +54,6 @@ _CLASSIFIERS: Mapping[str, str] = {
     "Python Software Foundation License": "PSF-2.0",
     "The Unlicense (Unlicense)": "Unlicense",
     "Zero-Clause BSD (0BSD)": "0BSD",
-    "Zope Public License": "ZPL-2.1",
     "zlib/libpng License": "Zlib",
 }
 
@@ -70,8 +81,7 @@ def expression(
     """
     if given:
         return given
-    named = [_PREFIX.sub("", c) for c in classifiers if c.startswith("License :: ")]
-    named = [name for name in named if name not in ("", "OSI Approved")]
+    named = _named(classifiers)
     if named:
         return " AND ".join(dict.fromkeys(_of_classifier(n, field, text, where) for n in named))
     found = _of_field(field, text)
@@ -79,6 +89,23 @@ def expression(
         what = f"no licence is named{f' but “{field[:60]}”' if field else ''}"
         raise RefusedError(what, where=where, todo="give LICENSE with --license")
     return found
+
+
+def unclear(classifiers: Sequence[str]) -> tuple[str, ...]:
+    """A note where classifiers name several licences: whether one is to be chosen is not said."""
+    named = _named(classifiers)
+    if len(named) < 2:
+        return ()
+    listed = ", ".join(named)
+    return (
+        f"LICENSE has all of {listed}: the classifiers do not say whether one of them is enough "
+        "(--license says it)",
+    )
+
+
+def _named(classifiers: Sequence[str]) -> tuple[str, ...]:
+    named = [_PREFIX.sub("", c) for c in classifiers if c.startswith("License :: ")]
+    return tuple(dict.fromkeys(name for name in named if name not in ("", "OSI Approved")))
 
 
 def _of_classifier(name: str, field: str | None, text: str, where: str) -> str:
@@ -102,14 +129,11 @@ def _of_field(field: str | None, text: str) -> str | None:
 
 
 def _of_text(text: str) -> str | None:
-    """The licence of a text that has one of the usual wordings."""
+    """The licence of a text that has the usual wording of one licence, and of no other."""
     words = re.sub(r"\s+", " ", text)
-    if "Redistribution and use in source and binary forms" in words:
-        return "BSD-3-Clause" if _THIRD_CLAUSE.search(words) else "BSD-2-Clause"
-    if "Permission is hereby granted, free of charge, to any person obtaining a copy" in words:
-        return "MIT"
-    if "Apache License Version 2.0, January 2004" in words:
-        return "Apache-2.0"
-    if "Permission to use, copy, modify, and/or distribute this software for any purpose" in words:
-        return "ISC"
-    return None
+    found = [spdx for spdx, phrases in _WORDINGS.items() if all(each in words for each in phrases)]
+    if len(found) != 1 or _ADVERTISING in words:
+        return None
+    if found == ["BSD-2-Clause"] and _THIRD_CLAUSE.search(words):
+        return "BSD-3-Clause"
+    return found[0]

@@ -27,11 +27,15 @@ UNWANTED_EXTRAS = frozenset({
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A project as a package: its published versions, its USE flags (None: one for each extra)."""
+    """A project as a package: its published versions, its USE flags (None: one for each extra).
+
+    ``targets``: whether it is built for Python targets, so that ``${PYTHON_USEDEP}`` can be met.
+    """
 
     cp: str
     versions: tuple[Version, ...] = ()
     flags: frozenset[str] | None = None
+    targets: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +134,7 @@ def _inner(
     ]
     found: list[Dependency] = []
     if not own:
-        use = (*flags, USEDEP)
+        use = (*flags, USEDEP) if named.targets else tuple(flags)
         found += dependencies(named.cp, wanted.specifier, named.versions, use, where)
     for extra in extras:
         if extra not in flags and (project, extra) not in seen:

@@ -18,6 +18,9 @@ from cloche.config import toml
 
 _EXTRA = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
+_RUST = ("maturin", "setuptools-rust")
+_CARGO = re.compile(r"(?!(?:tests?|docs?|examples?|vendor)/)(?:[^/]+/)*Cargo\.toml")
+
 _UNRELIABLE = ("1.", "2.0", "2.1")  # before PEP 643, an sdist's metadata may lack anything
 
 
@@ -211,3 +214,14 @@ def has_extensions(sdist: Sdist, build: BuildSystem, wheels: Iterable[bool]) -> 
     native = any(name.endswith((".c", ".cc", ".cpp", ".pyx", ".rs")) for name in sdist.names)
     pyproject = sdist.text("pyproject.toml") or ""
     return bool(native and (re.search(words, setup) or "ext-modules" in pyproject))
+
+
+def is_rust(sdist: Sdist, build: BuildSystem, *, native: bool) -> bool:
+    """Whether Rust code is built; ``native``: a wheel is for one platform."""
+    if build.backend == "maturin" or build.backend.startswith("setuptools_rust"):
+        return True
+    if any(canonicalize_name(each.name) in _RUST for each in build.requires):
+        return True
+    if re.search(r"setuptools_rust|rust_extensions|RustExtension", sdist.text("setup.py") or ""):
+        return True
+    return native and any(_CARGO.fullmatch(name) for name in sdist.names)

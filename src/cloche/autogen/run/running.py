@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from cloche.autogen.errors import NotPublishedError
 from cloche.autogen.package import Package
-from cloche.autogen.repository import Changes, changes, ebuild_path, versions_of, write
+from cloche.autogen.repository import Changes, all_changes, ebuild_path, versions_of, write
 from cloche.autogen.run.conditional import AT_ONCE
 from cloche.autogen.run.listed import Entry, Kind
 from cloche.autogen.run.record import Done, Record
@@ -101,7 +101,7 @@ class Run:
     def _written(self, packages: Sequence[Package]) -> list[_Written]:
         """Write packages that belong together: all of them, or none."""
         top = self.repository.path
-        found = [changes(self.repository, each) for each in packages]
+        found = all_changes(self.repository, packages)
         new = [not ebuild_path(top, each.cpv).exists() for each in found]
         if not self.dry_run:
             write(top, found)
