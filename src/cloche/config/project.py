@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cloche.config.apart import check_apart
 from cloche.config.atoms import is_name
 from cloche.config.binrepos import BinrepoSpec, read_binrepos
 from cloche.config.errors import (
@@ -184,7 +185,7 @@ class Project:
             raise ConfigError(
                 Origin(file), "not a name for a machine", "use letters, digits, _ . + - in its name"
             )
-        return load_machine(
+        found = load_machine(
             name,
             file,
             self.root,
@@ -192,6 +193,8 @@ class Project:
             frozenset(self.repos),
             frozenset(self.binrepos),
         )
+        check_apart(found, [(r.path, r.origin) for r in self.repos.values() if r.path is not None])
+        return found
 
 
 def machines_of(root: Path) -> tuple[str, ...]:
