@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -63,8 +64,10 @@ def test_other_files_of_the_project_may_be_secrets(file: str, tmp_path: Path) ->
 
 def test_a_key_of_modules_is_not_copied_either(tmp_path: Path) -> None:
     values.project(tmp_path / "p")
-    pem = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
-    write_files(tmp_path / "p", {"web/modules.key": "", "m.pem": pem})
+    write_files(tmp_path / "p", ["web/modules.key"])
+    words = ["openssl", "req", "-new", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=t"]
+    words += ["-keyout", "web/modules.key", "-out", "m.pem"]
+    subprocess.run(words, check=True, capture_output=True, cwd=tmp_path / "p")
     lines = 'files = ["web"]\n[kernel]\nsources = "sys-kernel/gentoo-sources"\n'
     lines += 'signing = { file = "web/modules.key", certificate = "m.pem" }\n'
     with pytest.raises(ConfigError, match=r"key of modules is .*, which lies in .*/p/web"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import subprocess
 from pathlib import Path
 
@@ -66,8 +67,9 @@ def test_a_distribution_kernel_is_the_package_itself(tmp_path: Path) -> None:
     assert found.package.atom == "sys-kernel/gentoo-kernel:6.12"
 
 
-def certificate(project: Path) -> None:
-    words = ["openssl", "req", "-new", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=t"]
+def certificate(project: Path, *kind: str) -> None:
+    words = ["openssl", "req", "-new", "-x509", "-newkey", *(kind or ("rsa:2048",))]
+    words += ["-nodes", "-subj", "/CN=t"]
     words += ["-keyout", str(project / "modules.key"), "-out", str(project / "kernel/modules.pem")]
     subprocess.run(words, check=True, capture_output=True)
 
@@ -95,8 +97,48 @@ def test_a_fragment_that_is_against_signing_is_an_error_with_both_places(project
     (project / "kernel/net.config").write_text("CONFIG_NET=y\n# CONFIG_MODULE_SIG is not set\n")
     with pytest.raises(ConfigError) as caught:
         kernel(f'[kernel]\n{SOURCES}\n{SIGNING}\nfragments = ["kernel/net.config"]', project)
-    assert f"{project}/kernel/net.config:2" in str(caught.value)
-    assert "[kernel.signing]:1" in str(caught.value)
+    assert str(caught.value.where) == f"{project}/kernel/net.config:2"
+    assert "CONFIG_MODULE_SIG is “n” here, and “y” by [kernel.signing]" in str(caught.value)
+    assert f"or [kernel.signing] in {project}/machine.toml:3" in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["config", "fragments"])
+def test_a_kernel_without_modules_has_none_to_sign(key: str, project: Path) -> None:
+    certificate(project)
+    off, on = project / "kernel/net.config", project / "kernel/on.config"
+    off.write_text("CONFIG_NET=y\n# CONFIG_MODULES is not set\n")
+    on.write_text("CONFIG_MODULES=y\n")
+    names = '"kernel/net.config"' if key == "config" else '["kernel/net.config"]'
+    text = f"[kernel]\n{SOURCES}\n{SIGNING}\n{key} = {names}"
+    with pytest.raises(ConfigError) as caught:
+        kernel(text, project)
+    assert "CONFIG_MODULES is off, so there are no modules to sign" in str(caught.value)
+    assert str(caught.value.where) == f"{project}/kernel/net.config:2"
+    if key == "config":
+        assert kernel(f'{text}\nfragments = ["kernel/on.config"]', project)
+
+
+@pytest.mark.parametrize(
+    "kind", [("ec", "-pkeyopt", "ec_paramgen_curve:P-256"), ("ed25519",), ("rsa-pss",)]
+)
+def test_a_key_whose_signatures_differ_each_time_is_refused(
+    kind: tuple[str, ...], project: Path
+) -> None:
+    certificate(project, *kind)
+    with pytest.raises(ConfigError) as caught:
+        kernel(f"[kernel]\n{SOURCES}\n{SIGNING}", project)
+    assert "kernel/modules.pem is of a key that is not RSA" in str(caught.value)
+    assert str(caught.value.where) == f"{project}/machine.toml:3"
+
+
+@pytest.mark.parametrize("length", [0, 1, 2, 5, 20, 300])
+def test_what_is_cut_off_is_no_certificate(length: int, project: Path) -> None:
+    certificate(project)
+    file = project / "kernel/modules.pem"
+    der = ssl.PEM_cert_to_DER_cert(file.read_text().strip())
+    file.write_text(ssl.DER_cert_to_PEM_cert(der[:length]))
+    with pytest.raises(ConfigError, match="is not a certificate in PEM"):
+        kernel(f"[kernel]\n{SOURCES}\n{SIGNING}", project)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloche.config import makeconf
-from cloche.config.atoms import atom_fault, is_name
+from cloche.config.atoms import at_version, atom_fault, is_name
 from cloche.config.errors import ConfigError
 from cloche.config.positions import positions
 from cloche.config.table import duration, size
@@ -32,6 +32,22 @@ FILE = Path("/p/make.conf")
 )  # fmt: skip
 def test_atoms_of_all_forms_are_known(atom: str) -> None:
     assert atom_fault(atom) is None
+
+
+@pytest.mark.parametrize(
+    ("atom", "wanted"),
+    [
+        ("a/b-sources", "=a/b-sources-6.18.1"),
+        ("=a/b-6.12*", "=a/b-6.18.1"),
+        ("a/b::r[x,-y]", "=a/b-6.18.1::r[x,-y]"),
+        (">=a/b-6.12-r1:lts::r", "=a/b-6.18.1:lts::r"),
+        ("a/b:0", "=a/b-6.18.1:0"),
+        ("a/b:6.12.58[x]", "=a/b-6.18.1[x]"),  # kernel-2.eclass: SLOT is the version
+        ("a/b:6.12.58-r1", "=a/b-6.18.1"),
+    ],
+)
+def test_another_version_of_an_atom_keeps_all_else(atom: str, wanted: str) -> None:
+    assert at_version(atom, "6.18.1") == wanted
 
 
 @pytest.mark.parametrize(

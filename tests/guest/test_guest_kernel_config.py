@@ -116,6 +116,22 @@ def test_the_program_says_it_in_one_line(
     assert "did you mean CONFIG_NET? (and 1 more, see the log)" in out
 
 
+def test_places_are_those_of_the_project_and_of_the_machines_table(
+    tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # FILESDIR
+    (tmp_path / ".config").write_text("")
+    (tmp_path / "project/kernel").mkdir(parents=True)
+    (tmp_path / "project/kernel/x.config").write_text("CONFIG_NTE=y\n")
+    (tmp_path / "cloche.signing").write_text("CONFIG_NET=y\n")
+    for file, said in (
+        ("project/kernel/x.config", "kernel/x.config:1: this kernel has no option CONFIG_NTE"),
+        ("cloche.signing", "[kernel.signing]: CONFIG_NET is “n”, not “y”"),
+    ):
+        assert kernel_config.main(str(tree), "x86", ".config", "", file) == 1
+        assert capsys.readouterr().out.startswith(said)
+
+
 def test_changes_are_what_a_user_sets(tree: Path) -> None:
     options = kernel_config.declared(tree, "x86")
     before = kernel_config.said('CONFIG_NET=y\nCONFIG_INET=m\nCONFIG_CC_VERSION_TEXT="1"\n', "a")

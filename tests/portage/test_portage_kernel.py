@@ -11,6 +11,9 @@ import pytest
 from cloche.config.errors import Origin
 from cloche.config.kernel import Kernel
 from cloche.config.kernel_files import ConfigFile
+from cloche.config.kernel_signing import FRAGMENT as FRAGMENT_OF_SIGNING
+from cloche.config.kernel_signing import Signing
+from cloche.config.secrets import Secret
 from cloche.config.sets import Asked
 from cloche.portage.kernel import KMOD, Sources, kernel_repository
 
@@ -40,7 +43,7 @@ def test_the_kernel_has_the_version_of_its_sources_and_depends_on_just_these() -
     atom = "=sys-kernel/gentoo-sources-6.12.58-r1[experimental]"
     assert f'BDEPEND="{atom} sys-apps/kmod"\nIDEPEND="sys-apps/kmod"\nRDEPEND=""' in text
     assert 'KEYWORDS="amd64"' in text
-    assert 'FRAGMENTS=( "kernel/net.config" )' in text
+    assert 'FRAGMENTS=( "project/kernel/net.config" )' in text
     assert not re.search(r"@[A-Z]+@", text)
 
 
@@ -83,3 +86,22 @@ def test_equal_kernels_share_a_repository_and_no_others_do() -> None:
         kernel_repository(KERNEL, SOURCES, b"other check")[0],
     ]
     assert len({name, *others}) == 4
+
+
+def test_files_of_a_project_are_apart_from_cloches_own() -> None:
+    name, own = "cloche-check.py", Path("/p/x")
+    signing = Signing(WHERE, Secret(WHERE), ConfigFile("cloche.signing", own, b"certificate"))
+    config = ConfigFile(name, own, b"CONFIG_PCI=y\n")
+    kernel = replace(KERNEL, config=config, target="", signing=signing)
+    _, files = kernel_repository(kernel, SOURCES, b"check")
+    place = "sys-kernel/cloche-kernel/files"
+    assert {each: files[f"{place}/{each}"] for each in (name, f"project/{name}")} == {
+        name: b"check",
+        f"project/{name}": b"CONFIG_PCI=y\n",
+    }
+    assert files[f"{place}/cloche.signing"] == FRAGMENT_OF_SIGNING.content
+    assert files[f"{place}/project/cloche.signing"] == b"certificate"
+    _, text = ebuild(kernel)
+    assert f'CONFIG="project/{name}"' in text
+    assert 'FRAGMENTS=( "project/kernel/net.config" "cloche.signing" )' in text
+    assert 'CERTIFICATE="project/cloche.signing"' in text

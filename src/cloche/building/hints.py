@@ -21,6 +21,7 @@ from cloche.building.diagnose import (
 from cloche.building.livepins import is_live
 from cloche.building.package_tasks import kept_as
 from cloche.building.rejected import refused, user_patches
+from cloche.config.kernel_signing import TABLE
 from cloche.errors import Exit
 from cloche.plan.depgraph import Package
 from cloche.plan.names import bare
@@ -42,6 +43,8 @@ def explain(context: BuildContext, package: Package, error: StepError) -> None:
         _blame_patch(package, error)
     if kernel.is_generated(package.repo) and "CONFIG_" in error.what:  # of `kernel_config.py`
         error.status = Exit.BAD_INPUT
+        place = f"machines/{context.inputs.machine}.toml, {TABLE}:"
+        error.what = error.what.replace(f"{TABLE}:", place, 1)
     inputs = context.inputs
     kept = kept_roots.known(context.store, kept_as(context, package)) is not None
     if kept and inputs.declared:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
 import click
@@ -10,11 +12,14 @@ import click
 from cloche.cli.complete import complete_machine
 from cloche.cli.options import Options, opened_session, say
 from cloche.cli.running import run_in
+from cloche.cli.showing import Shown, opened_display
+from cloche.cli.terminable import terminable
 from cloche.cli.usage import Group
-from cloche.config.atoms import name_of
+from cloche.config.atoms import at_version
 from cloche.config.errors import ConfigError, Origin
 from cloche.config.files import check_writable, replace_text
 from cloche.config.kernel_changes import changed_files, check_place
+from cloche.config.kernel_signing import TABLE
 from cloche.config.machine import Machine
 from cloche.config.project import Project, load_project
 from cloche.config.sets import check_member
@@ -50,11 +55,9 @@ Example:
 def check(options: Options, machine: str) -> None:
     """Merge the configuration of MACHINE's kernel and check it; nothing is compiled."""
     project = load_project(options.directory)
-    with (
-        opened_session(options, project, machine) as session,
-        session.kernel(project.machine(machine)) as place,
-    ):
-        _run(session, place, "check", project.machine(machine))
+    declared = project.machine(machine)
+    with _opened(options, project, declared) as (session, place):
+        _run(session, place, "check", declared)
         options_set = place.result("config").count("=")
     click.echo(f"{machine}: {place.version}, {count(options_set, 'option')} set, all as asked for")
 
@@ -79,9 +82,9 @@ def config(options: Options, machine: str) -> None:
         check_place(declared.kernel)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise ClocheError("menuconfig needs a terminal", todo="edit the files, or use a terminal")
-    with opened_session(options, project, machine) as session, session.kernel(declared) as place:
+    with _opened(options, project, declared) as (session, place):
         _run(session, place, "config", declared)
-        changes = place.result("changes").splitlines()
+        changes, unmet = (place.result(each).splitlines() for each in ("changes", "unmet"))
     assert declared.kernel is not None  # noqa: S101 - the session refuses others
     files = changed_files(declared.kernel, changes)
     for path, text in files.items():
@@ -90,6 +93,8 @@ def config(options: Options, machine: str) -> None:
         click.echo(line)
     names = ", ".join(str(path.relative_to(project.root)) for path in files)
     say(f"{count(len(changes), 'option')} changed: {names}" if files else "nothing changed")
+    for line in unmet:
+        say(f"warning: {one_line(line)}")
 
 
 @kernel.command(
@@ -119,7 +124,7 @@ def update(options: Options, machine: str, version: str | None, ask: bool, dry_r
         raise ConfigError(declared.kernel.origin, what, f"see `cloche kernel check {machine}`")
     if file is not None and not dry_run:
         check_writable(file.path)
-    with opened_session(options, project, machine) as session, session.kernel(declared) as place:
+    with _opened(options, project, declared) as (session, place):
         _run(session, place, "ask" if ask and not dry_run else "update", declared)
         questions, gone = place.result("questions"), place.result("gone").splitlines()
         text = place.result("config")
@@ -132,13 +137,30 @@ def update(options: Options, machine: str, version: str | None, ask: bool, dry_r
         _advise(project, declared, place.version, file.name, changed=version is not None)
 
 
+@contextmanager
+def _opened(
+    options: Options, project: Project, machine: Machine
+) -> Iterator[tuple[Session, KernelRoot]]:
+    """The root of a machine's kernel. What is built for it is shown as by `cloche build`."""
+    shown = Shown(opened_display("auto", verbose=False))
+    with (
+        terminable(),
+        opened_session(options, project, machine.name, sink=shown) as session,
+        ExitStack() as stack,
+    ):
+        with shown.work_of(session):
+            place = stack.enter_context(session.kernel(machine))
+        say(f"{machine.name}: configuring {place.version}")
+        yield session, place
+
+
 def _at_version(machine: Machine, version: str | None) -> Machine:
     """The machine with another version of its kernel's sources. Raises `ConfigError`."""
     kernel = machine.kernel
     if version is None or kernel is None or kernel.sources is None:
         return machine
-    name = name_of(kernel.sources.atom)
-    asked = check_member(f"={name}-{version}", Origin(machine.file, kernel.sources.origin.line))
+    text = at_version(kernel.sources.atom, version)
+    asked = check_member(text, Origin(machine.file, kernel.sources.origin.line))
     return replace(machine, kernel=replace(kernel, sources=asked))
 
 
@@ -163,5 +185,8 @@ def _run(session: Session, place: KernelRoot, mode: str, machine: Machine) -> No
     """Run the program that configures. Raises `ClocheError` with its own line."""
     status = run_in(session.engine, place.root, ("/bin/bash", PROGRAM, mode))
     if status:
-        fault = one_line(place.result("fault")) or f"the program ended with status {status}"
+        fault = one_line(place.result("fault").strip())
+        if fault.startswith(TABLE) and machine.kernel and machine.kernel.signing:
+            fault = f"{machine.kernel.signing.origin}, {fault}"
+        fault = fault or f"the program ended with status {status}"
         raise ClocheError(fault, where=f"the kernel of {machine.name}")

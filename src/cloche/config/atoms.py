@@ -17,8 +17,8 @@ _USE: Final = r"[-!]?[A-Za-z0-9][A-Za-z0-9+_@-]*(?:\([+-]\))?[=?]?"
 
 _ATOM: Final = re.compile(
     rf"(?P<op><=|>=|[<>=~])?(?P<cp>{CATEGORY}/{PACKAGE}?)(?:-(?P<version>{VERSION})(?P<glob>\*)?)?"
-    rf"(?::(?:{_SLOT}(?:/{_SLOT})?=?|[*=]))?(?:::[A-Za-z0-9_][A-Za-z0-9_-]*)?"
-    rf"(?:\[{_USE}(?:,{_USE})*\])?"
+    rf"(?P<slot>:(?:{_SLOT}(?:/{_SLOT})?=?|[*=]))?"
+    rf"(?P<rest>(?:::[A-Za-z0-9_][A-Za-z0-9_-]*)?(?:\[{_USE}(?:,{_USE})*\])?)"
 )
 _ENDS_IN_VERSION: Final = re.compile(rf".*-{VERSION}\*?")
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
@@ -50,6 +50,20 @@ def name_of(text: str) -> str | None:
     """CATEGORY/PN of an atom; None if it is not one."""
     match = _split(text)
     return match["cp"] if match else None
+
+
+def at_version(text: str, version: str) -> str:
+    """The atom with just another version; its repository and USE flags stay.
+
+    So does its slot, unless that is a version itself, as of packages of kernel sources.
+    """
+    match = _split(text)
+    if match is None:
+        return text
+    slot = match["slot"] or ""
+    if re.fullmatch(rf":{VERSION}(?:/.*)?=?", slot) and "." in slot:
+        slot = ""
+    return f"={match['cp']}-{version}{slot}{match['rest']}"
 
 
 def _split(text: str) -> re.Match[str] | None:

@@ -13,7 +13,13 @@ from typing import Final
 from cloche.config.atoms import atom_fault
 from cloche.config.errors import ConfigError, Origin, contradiction, unknown_name
 from cloche.config.kernel_files import ConfigFile, read_config, said
-from cloche.config.kernel_signing import FRAGMENT, Signing, check_compression, read_signing
+from cloche.config.kernel_signing import (
+    FRAGMENT,
+    Signing,
+    check_fragments,
+    check_signing,
+    read_signing,
+)
 from cloche.config.sets import Asked
 from cloche.config.table import Table
 
@@ -96,9 +102,10 @@ def read_kernel(table: Table, root: Path) -> Kernel | None:
         read_signing(kernel.table("signing"), root) if "signing" in kernel.data else None,
         *_initramfs(kernel),
     )
-    _check_agreement(found.merged)
-    if found.signing:
-        check_compression((*((config,) if config else ()), *found.fragments))
+    _check_agreement(found.fragments)
+    if found.signing and sources:
+        check_fragments(found.signing, found.fragments)
+        check_signing(found.signing, (*((config,) if config else ()), *found.fragments))
     return found
 
 

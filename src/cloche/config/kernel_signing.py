@@ -21,9 +21,10 @@ from cloche.config.table import Table
 KEYS: Final = ("file", "command", "certificate")
 HASH: Final = "sha512"
 #: What a kernel needs to trust the certificate. Its own build signs nothing.
+TABLE: Final = "[kernel.signing]"
 FRAGMENT: Final = ConfigFile(
     "cloche.signing",
-    Path("[kernel.signing]"),
+    Path(TABLE),
     b"""\
 CONFIG_MODULE_SIG=y
 CONFIG_MODULE_SIG_SHA512=y
@@ -33,6 +34,10 @@ CONFIG_SYSTEM_TRUSTED_KEYS="certs/cloche.pem"
 """,
 )
 _PRIVATE: Final = "PRIVATE KEY-----"
+_LONG: Final = 0x80  # the size has a size of its own
+_VERSION: Final = 0xA0  # [0], which certificates of version 1 lack
+#: id-ecPublicKey, Ed25519, … are others (RFC 3279, 8410).
+_RSA: Final = bytes.fromhex("2a864886f70d010101")
 _COMPRESSED: Final = ("MODULE_COMPRESS", *(f"MODULE_COMPRESS_{e}" for e in ("GZIP", "XZ", "ZSTD")))
 
 
@@ -56,16 +61,35 @@ def read_signing(table: Table, root: Path) -> Signing:
     return Signing(table.origin(), key, certificate)
 
 
-def check_compression(files: Sequence[ConfigFile]) -> None:
-    """Refuse a configuration that compresses modules, which can only be signed before that.
+def check_signing(signing: Signing, files: Sequence[ConfigFile]) -> None:
+    """Refuse a configuration, merged of these files, with which nothing could be signed.
 
-    Raises `ConfigError`.
+    Modules that are compressed can only be signed before that. Raises `ConfigError`.
     """
+    found: dict[str, tuple[str, Origin]] = {}
+    for file in files:
+        found.update(said(file))
+    value, origin = found.get("MODULES", ("", signing.origin))
+    if value == "n":
+        what = "CONFIG_MODULES is off, so there are no modules to sign"
+        raise ConfigError(origin, what, f"remove the line, or {TABLE}")
     for file in files:
         for name, (value, origin) in said(file).items():
             if name in _COMPRESSED and value == "y":
                 what = f"CONFIG_{name}: compressed modules cannot be signed"
-                raise ConfigError(origin, what, "remove the option, or [kernel.signing]")
+                raise ConfigError(origin, what, f"remove the option, or {TABLE}")
+
+
+def check_fragments(signing: Signing, fragments: Sequence[ConfigFile]) -> None:
+    """Refuse fragments that are against what signing needs. Raises `ConfigError`."""
+    needed = said(FRAGMENT)
+    for fragment in fragments:
+        for name, (value, origin) in said(fragment).items():
+            wanted = needed.get(name, (value, origin))[0]
+            if wanted != value:
+                what = f"CONFIG_{name} is “{value}” here, and “{wanted}” by {TABLE}"
+                todo = f"remove the line, or {TABLE} in {signing.origin}"
+                raise ConfigError(origin, what, todo)
 
 
 def _check_certificate(file: ConfigFile, origin: Origin) -> None:
@@ -74,7 +98,40 @@ def _check_certificate(file: ConfigFile, origin: Origin) -> None:
         what = f"{file.name} holds a private key, and everybody could read it in the kernel"
         raise ConfigError(origin, what, "write a file with the certificate alone")
     try:
-        ssl.PEM_cert_to_DER_cert(text.strip())
-    except ValueError as error:
+        algorithm = key_algorithm(ssl.PEM_cert_to_DER_cert(text.strip()))
+    except (ValueError, IndexError) as error:
         todo = "write it by `openssl x509 -in CERTIFICATE -out FILE.pem`"
         raise ConfigError(origin, f"{file.name} is not a certificate in PEM", todo) from error
+    if algorithm != _RSA:
+        what = f"{file.name} is of a key that is not RSA: equal modules would get other signatures"
+        todo = "make one by `openssl req -new -x509 -newkey rsa:4096 …` (docs/kernels.md)"
+        raise ConfigError(origin, what, todo)
+
+
+def key_algorithm(certificate: bytes) -> bytes:
+    """The object identifier of a certificate's key, as DER has it (X.509, RFC 5280).
+
+    Raises ValueError or IndexError for what is not a certificate.
+    """
+    signed = _items(_items(certificate)[0][1])[0][1]
+    fields = _items(signed)
+    if fields[0][0] == _VERSION:
+        del fields[0]
+    key = fields[5][1]  # after serial number, signature, issuer, validity and subject
+    return _items(_items(key)[0][1])[0][1]
+
+
+def _items(der: bytes) -> list[tuple[int, bytes]]:
+    """The tags and contents of what follows each other in DER (X.690). Raises as above."""
+    at, found = 0, []
+    while at < len(der):
+        tag, size = der[at], der[at + 1]
+        at += 2
+        if size & _LONG:
+            digits = size - _LONG
+            size, at = int.from_bytes(der[at : at + digits]), at + digits
+        if at + size > len(der):
+            raise ValueError("cut off")
+        found.append((tag, der[at : at + size]))
+        at += size
+    return found

@@ -2,7 +2,8 @@
 
 It runs in src_configure of the package that `cloche.portage.kernel` writes, as a program of its
 own: ``TREE CPU .config CONFIG FRAGMENT…``, where CONFIG may be empty. What is wrong becomes one
-line of its output. `cloche kernel` has it compare other configurations, too.
+line of its output, with the place in the project: its files are below `PROJECT`. `cloche kernel`
+has it compare other configurations, too.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ _ENTRY = re.compile(r"\s*(?:menu)?config\s+(\w+)\s*(?:#.*)?$")
 _END = re.compile(r"(?:menu|endmenu|choice|endchoice|comment|source|if|endif|mainmenu)\b")
 _PROMPT = re.compile(r"\s+(?:bool|tristate|string|int|hex|prompt)\s+[\"']")
 _DEPENDS = re.compile(r"\s+depends on\s+(.+)")
+PROJECT = "project/"
+#: The fragment of ``[kernel.signing]``, which is no file of the project.
+SIGNING = "cloche.signing"
 #: Options of which each build makes something new at random, and what to write instead.
 RANDOM = (
     ("MODULE_SIG_KEY", '"certs/signing_key.pem"', 'CONFIG_MODULE_SIG_KEY=""'),
@@ -46,6 +50,14 @@ def said(text: str, name: str) -> Said:
         match = _SAID.fullmatch(line.rstrip())
         if match:
             found[match[1] or match[3]] = ((match[2] or "n").strip(), f"{name}:{number}")
+    return found
+
+
+def said_by(file: str) -> Said:
+    """What a file of the kernel's package says, with the places as users know them."""
+    found = said(Path(file).read_text(), file.removeprefix(PROJECT))
+    if file == SIGNING:
+        return {name: (value, "[kernel.signing]") for name, (value, _) in found.items()}
     return found
 
 
@@ -151,8 +163,8 @@ def main(tree: str, cpu: str, config: str, base: str, *fragments: str) -> int:
     """Print what is wrong as one line; the status says whether anything is."""
     over: Said = {}
     for name in fragments:
-        over |= said(Path(name).read_text(), name)
-    below = said(Path(base).read_text(), base) if base else {}
+        over |= said_by(name)
+    below = said_by(base) if base else {}
     made = said(Path(config).read_text(), config)
     found = list(faults(made, below, over, declared(Path(tree), cpu)))
     if found:

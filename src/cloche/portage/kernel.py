@@ -17,8 +17,11 @@ from pathlib import Path
 from typing import Final
 
 from cloche.config.kernel import PACKAGE, Kernel
+from cloche.config.kernel_files import ConfigFile
+from cloche.config.kernel_signing import FRAGMENT
 
 CHECK: Final = "cloche-check.py"
+PROJECT: Final = "project"  # the directory of the project's files in FILESDIR, by their names there
 KMOD: Final = "sys-apps/kmod"
 OPENSSL: Final = "dev-libs/openssl"
 BUILD: Final = f"{PACKAGE}-build"
@@ -52,7 +55,7 @@ def kernel_repository(
     kmod = KMOD if KMOD in sources.there else ""
     openssl = OPENSSL if kernel.signing and OPENSSL in sources.there else ""
     version = _version(sources.cpv)
-    fragments = kernel.merged
+    certificate = kernel.signing.certificate if kernel.signing else None
     values = {
         "COMMON": _text("kernel_common.sh"),
         "CHECK": CHECK,
@@ -61,10 +64,10 @@ def kernel_repository(
         "IDEPEND": kmod,
         "RDEPEND": atom if kernel.keep_sources else "",
         "SOURCES": sources.cpv,
-        "CONFIG": kernel.config.name if kernel.config else "",
+        "CONFIG": _in_filesdir(kernel.config) if kernel.config else "",
         "TARGET": kernel.target,
-        "FRAGMENTS": " ".join(f'"{each.name}"' for each in fragments),
-        "CERTIFICATE": kernel.signing.certificate.name if kernel.signing else "",
+        "FRAGMENTS": " ".join(f'"{_in_filesdir(each)}"' for each in kernel.merged),
+        "CERTIFICATE": _in_filesdir(certificate) if certificate else "",
         "KERNEL": f"{PACKAGE}-{version}",
         "BUILD": f"{BUILD}-{version}",
     }
@@ -78,9 +81,8 @@ def kernel_repository(
         "profiles/categories": b"sys-kernel\nvirtual\n",
         "profiles/eapi": b"8\n",
     }
-    certificate = (kernel.signing.certificate,) if kernel.signing else ()
-    for each in (*((kernel.config,) if kernel.config else ()), *fragments, *certificate):
-        files[f"{place}/{each.name}"] = each.content
+    for each in filter(None, (kernel.config, *kernel.merged, certificate)):
+        files[f"{place}/{_in_filesdir(each)}"] = each.content
     repository = f"kernel-{_digest(files)[:12]}"
     return repository, {**files, "profiles/repo_name": f"{repository}\n".encode()}
 
@@ -103,6 +105,11 @@ def with_section(repos_conf: str, name: str, location: str) -> str:
 def without_section(repos_conf: str) -> str:
     """The text of repos.conf as it was before."""
     return repos_conf.partition(_BEGIN)[0]
+
+
+def _in_filesdir(file: ConfigFile) -> str:
+    """The name of a file: the project's are apart from cloche's own."""
+    return file.name if file is FRAGMENT else f"{PROJECT}/{file.name}"
 
 
 def _text(name: str) -> str:

@@ -20,7 +20,7 @@ src_configure() {
 	version=$(sed -n -E 's|^obj /boot/config-([^ ]+) .*|\1|p;T;q' "${contents}") && [[ -n ${version} ]] ||
 		die "@KERNEL@ has left no configuration in /boot"
 	grep -q '^CONFIG_MODULES=y' "${boot}/config-${version}" ||
-		die "packages of modules need CONFIG_MODULES=y, and the kernel's configuration has it not"
+		die "packages of modules need CONFIG_MODULES=y, but the kernel's configuration lacks it"
 	mkdir build || die
 	cp "${boot}/config-${version}" build/.config || die
 	cp "${boot}/System.map-${version}" build/System.map || die

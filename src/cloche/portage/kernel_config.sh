@@ -1,7 +1,7 @@
 #!/bin/bash
 # Configures a kernel in the root in which it is built, by the functions of its ebuild.
 # usage: kernel_config.sh check|config|update|ask
-# It leaves in SHARED: log, fault (one line), config, changes, questions, gone.
+# It leaves in SHARED: log, fault (one line), config, changes, unmet, questions, gone.
 set -e
 SHARED=/run/cloche/kernel
 MODE=$1
@@ -24,6 +24,12 @@ compare() {
 	python3 -I "${FILESDIR}/@CHECK@" "$1" "$(sources)" "$(cpu)" "${@:2}"
 }
 
+# usage: unmet FILE - what of the project's files is not so in the configuration, FILE over them
+unmet() {
+	cd "${FILESDIR}" && python3 -I @CHECK@ "$(sources)" "$(cpu)" "${WORKDIR}/build/.config" \
+		"${CONFIG}" "${FRAGMENTS[@]}" "$1" 2>&1 >/dev/null
+}
+
 ebuild=$(echo /var/db/repos/*/sys-kernel/cloche-kernel/*.ebuild)
 FILESDIR=${ebuild%/*}/files
 mkdir -p "${WORKDIR}"
@@ -44,6 +50,7 @@ case ${MODE} in
 		linux menuconfig >&3 2>&4
 		linux olddefconfig
 		compare --changes before build/.config > "${SHARED}/changes"
+		unmet "${SHARED}/changes" > "${SHARED}/unmet" || true
 		;;
 	*)
 		FRAGMENTS=()

@@ -93,14 +93,13 @@ def gc(
 ) -> GcReport:
     """Remove all that no pin and no id of ``keep`` names.
 
-    An action stays when all of its outputs stay; one without outputs, a failure, stays for
-    ``keep_logs`` seconds. Logs stay with their actions, and others for
-    ``keep_logs`` seconds. Unions stay with their layers, if they were used within ``keep_unions``
-    seconds. So do downloads: files on their way, and copies of repositories that make the next
-    sync quicker. So do compile caches; the pin of one is renewed by each build that uses it.
-    What a freshroot has built stays with it: while it is kept, or in use.
-    ``failed`` takes the kept roots of failed builds along. Distfiles are
-    left alone: which are needed, only repositories know.
+    An action stays when all of its outputs stay; one without outputs, a failure, for ``keep_logs``
+    seconds. Logs stay with their actions, others for ``keep_logs`` seconds. Unions stay with their
+    layers if they were used within ``keep_unions`` seconds. Downloads (files on their way, and
+    copies of repositories that make the next sync quicker) stay for ``keep_downloads`` seconds,
+    compile caches for ``keep_ccaches`` seconds after the last build that used them.
+    What a freshroot has built stays while it is kept or in use. Distfiles always stay: which are
+    needed, only repositories know. ``failed`` removes the kept roots of failed builds, too.
 
     What the index does not know is listed, and taken along for ``unknown`` alone; else nothing is
     removed, because an index that has lost rows may have lost pins as well. ``recovered`` gives up
