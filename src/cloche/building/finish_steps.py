@@ -13,7 +13,7 @@ import os
 import re
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from cloche.building.context import BuildContext
 from cloche.building.finish_checks import check_before
 from cloche.building.finish_commands import HOOK, commands
 from cloche.building.finish_root import root_of
-from cloche.building.stages import once, stage_call, stage_command, stage_failed
+from cloche.building.stages import data_of, once, stage_call, stage_command, stage_failed
 from cloche.config.errors import ConfigError
 from cloche.config.finish_steps import FinishStep
 from cloche.errors import Exit
@@ -49,6 +49,7 @@ FORMAT = "2"  # raise it when steps are done in another way
 SIGNALLED = 128
 #: What the guest writes before a path or an atom that matches nothing.
 NOTHING = "nothing there: "
+NO_EFFECT = "without effect"  # in the data of an action
 #: What programs say where there is no network.
 NETWORK = re.compile(
     r"could not resolve|name resolution|network is unreachable|unable to resolve"
@@ -173,6 +174,7 @@ def _made(context: BuildContext, part: _Part, layers: Sequence[Layer]) -> Layer:
     )
     do = _by_guest if part.by_guest else _in_root
     outputs = once(context, "finish", key, lambda: do(context, part, layers), part.title)
+    _tell_without_effect(context, part, frozenset(data_of(context, key).get(NO_EFFECT, ())))
     return context.layer(outputs["layer"])
 
 
@@ -206,20 +208,26 @@ def _by_guest(context: BuildContext, part: _Part, layers: Sequence[Layer]) -> Ou
                 raise ConfigError(wrong.origin, text)
             where = str(wrong.origin) if wrong else part.where
             raise stage_failed(context, "finish", f"{where}: {text}", log)
-        _tell_without_effect(context, part, log)
         below = [layer.path for layer in own] or [Path(each) for each in wanted.sandbox.lowers]
         top = workspace / "root/top" / context.root.lstrip("/")
         # A minimal root loses files in /tmp and the like, too; nothing of this step's lies there.
         least = any(step.kind == "minimal" for step in part.steps)
         drop = () if least else LEFT_BEHIND
-        return _captured(context, top, below, workspace / "layer", log, drop)
+        made = _captured(context, top, below, workspace / "layer", log, drop)
+        return replace(made, data={NO_EFFECT: _without_effect(part, log)})
 
 
-def _tell_without_effect(context: BuildContext, part: _Part, log: Path) -> None:
-    """Warn of words that matched nothing in the root, as the guest wrote into its log."""
+def _without_effect(part: _Part, log: Path) -> list[str]:
+    """Words that matched nothing in the root, as the guest wrote into its log."""
     said = set(log_lines(log))
+    words = {word for step in part.steps for word in step.words if f"{NOTHING}{word}\n" in said}
+    return sorted(words)
+
+
+def _tell_without_effect(context: BuildContext, part: _Part, words: frozenset[str]) -> None:
+    """Warn of words that matched nothing, also of a part that was done by an earlier build."""
     for step in part.steps:
-        missed = [word for word in step.words if f"{NOTHING}{word}\n" in said]
+        missed = [word for word in step.words if word in words]
         if missed:
             text = f"{step.origin}: nothing of the root matches {', '.join(missed)}"
             context.bus(Note(text=text, level="warning"))

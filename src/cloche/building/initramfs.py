@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
 from cloche.building.context import BuildContext
 from cloche.building.finish_steps import LEFT_BEHIND
-from cloche.building.stages import once, stage_command, stage_failed
+from cloche.building.stages import data_of, once, stage_command, stage_failed
 from cloche.config.kernel import Kernel
 from cloche.layers import PORTAGE_RULES, SOURCE_DATE_EPOCH, Layer, Merged, capture, commit
 from cloche.plan.keys import layer_parts
@@ -19,7 +20,7 @@ from cloche.records.logs import new_log
 from cloche.roots import unions
 from cloche.sandbox.base import Command, Ended, Sandbox
 from cloche.sandbox.errors import ProgramError
-from cloche.store import Outcome, make_key
+from cloche.store import Key, Outcome, make_key
 from cloche.tasks.guestcall import ENVIRONMENT, describe
 from cloche.tasks.worker import make_directory
 
@@ -29,6 +30,8 @@ IMAGE: Final = "vmlinuz-"
 #: Nothing of this host; the same bytes for the same root.
 DRACUT: Final = ("/usr/bin/dracut", "--force", "--no-hostonly", "--reproducible")
 FAILED: Final = "dracut: FAILED: "
+MOST: Final = 20  # of what is missing
+MISSING: Final = "missing"  # in the data of an action
 PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -41,8 +44,18 @@ def make_initramfs(
     """
     if not kernel.initramfs:
         return ()
+    key = key_of(context, kernel, layers)
+    made = once(context, "initramfs", key, lambda: _made(context, kernel, layers))
+    for line in data_of(context, key).get(MISSING, ()):  # also of an earlier build
+        what = f"{kernel.origin}: the initramfs lacks something: {line}"
+        context.bus(Note(text=what, level="warning"))
+    return (context.layer(made["layer"]),)
+
+
+def key_of(context: BuildContext, kernel: Kernel, layers: Sequence[Layer]) -> Key:
+    """The key of a root's initramfs."""
     inputs = context.inputs
-    key = make_key(
+    return make_key(
         "initramfs",
         {
             **inputs.key_base,
@@ -53,8 +66,6 @@ def make_initramfs(
             "format": FORMAT,
         },
     )
-    made = once(context, "initramfs", key, lambda: _made(context, kernel, layers))
-    return (context.layer(made["layer"]),)
 
 
 def releases(root: Merged) -> tuple[tuple[str, bool], ...]:
@@ -95,21 +106,19 @@ def _made(context: BuildContext, kernel: Kernel, layers: Sequence[Layer]) -> Out
             if not ended.ok:
                 what = f"{kernel.origin}: dracut for {release}: {describe(ended)}"
                 raise stage_failed(context, "initramfs", what, log)
-        _tell_missing(context, kernel, log)
         tree = workspace / "layer"
         capture(upper / "top", below, tree, drop=LEFT_BEHIND)
         machine = context.inputs.machine
         layer = commit(context.store, tree, kind="finish", label=machine, rules=PORTAGE_RULES)
-    return Outcome({"layer": layer.id}, str(log.relative_to(context.store.logs)))
+    place = str(log.relative_to(context.store.logs))
+    return Outcome({"layer": layer.id}, place, data={MISSING: missing_in(log)})
 
 
-def _tell_missing(context: BuildContext, kernel: Kernel, log: Path) -> None:
-    """Warn of what dracut could not put in: its status does not say so."""
+def missing_in(log: Path) -> list[str]:
+    """What dracut could not put in: its status does not say so."""
     with log.open(errors="replace") as file:
-        for line in file:
-            if line.startswith(FAILED):
-                what = f"{kernel.origin}: the initramfs lacks something: {line.strip()}"
-                context.bus(Note(text=what, level="warning"))
+        found = (line.strip() for line in file if line.startswith(FAILED))
+        return list(islice(found, MOST))
 
 
 def _run(

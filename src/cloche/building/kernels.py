@@ -8,7 +8,7 @@ from dataclasses import replace
 from cloche.building.context import BuildContext, Repo
 from cloche.building.inputs import config_layer
 from cloche.building.metadata import shown_repositories
-from cloche.building.stages import once, stage_call, stage_failed
+from cloche.building.stages import data_of, once, stage_call, stage_failed
 from cloche.config.errors import ConfigError
 from cloche.config.kernel import Kernel
 from cloche.config.lock import RepoPin
@@ -94,8 +94,7 @@ def _sources(context: BuildContext, kernel: Kernel) -> Sources:
     }
     key = make_key("kernel sources", parts)
     once(context, "kernel", key, lambda: _asked(context, asked.atom), asked.atom)
-    action = context.store.action(key.digest)
-    found = action.data if action else {}
+    found = data_of(context, key)
     if not found.get("any"):
         what = f"no package of the repositories matches “{asked.atom}”"
         raise ConfigError(asked.origin, what, "correct the atom, or sync the repositories")

@@ -63,6 +63,12 @@ def once(
     return done.action.outputs
 
 
+def data_of(context: BuildContext, key: Key) -> Mapping[str, Any]:
+    """What a stage that is done keeps besides its outputs, such as warnings for each use of it."""
+    action = context.store.action(key.digest)
+    return action.data if action is not None else {}
+
+
 @contextmanager
 def shown(context: BuildContext, stage: str) -> Iterator[None]:
     """Show the block as a stage, which is done each time."""

@@ -25,10 +25,10 @@ compare() {
 }
 
 # usage: unmet FILE - what of the project's files is not so in the configuration, FILE over them
-unmet() {
+unmet() (
 	cd "${FILESDIR}" && python3 -I @CHECK@ "$(sources)" "$(cpu)" "${WORKDIR}/build/.config" \
 		"${CONFIG}" "${FRAGMENTS[@]}" "$1" 2>&1 >/dev/null
-}
+)
 
 ebuild=$(echo /var/db/repos/*/sys-kernel/cloche-kernel/*.ebuild)
 FILESDIR=${ebuild%/*}/files
