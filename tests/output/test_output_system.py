@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,9 @@ import pytest
 from tests import values
 from tests.values import write_files
 
+from cloche.building.finish_steps import stored_directory
 from cloche.config.project import load_project
+from cloche.output.end import end_digest
 from cloche.output.system import (
     System,
     SystemChange,
@@ -131,6 +134,76 @@ def test_changed_contents_are_told_by_their_digests(store: Store, tmp_path: Path
     ]
     found = changes(before, system(store, tmp_path / "p", ("TOKEN", "OTHER")))
     assert ("hooks", "hook.sh") in [(each.section, each.name) for each in found]
+
+
+IMAGES = """
+[output.images.disk]
+format = "qcow2"
+tools = "debian"
+size = "8GiB"
+[output.images.medium]
+format = "iso"
+tools = "debian"
+volid = "OWN"
+files = ["web"]
+[output.images.box]
+format = "oci"
+env = { TOKEN = "hunter2" }
+"""
+
+
+def test_images_are_compared_with_their_options(store: Store, tmp_path: Path) -> None:
+    place, no_secrets = tmp_path / "p", ('password = { command = ["echo", "hunter2"] }\n', "")
+
+    def found(*changed: tuple[str, str]) -> System:
+        text = IMAGES
+        for old, new in changed:
+            assert old in text
+            text = text.replace(old, new)
+        return system(store, place, no_secrets, ("stage4 = true\n", f"stage4 = true\n{text}"))
+
+    before = found()
+    assert before["machine"]["image disk"] == f"qcow2, tools debian, size {8 << 30}"
+    assert "hunter2" not in repr(before["machine"])
+    changed = (("8GiB", "9GiB"), ('"OWN"', '"OTHER"'), ('"hunter2"', '"hunter3"'))
+    for change, name in zip(changed, ("disk", "medium", "box"), strict=True):
+        (told,) = changes(before, found(change))
+        assert (told.section, told.name, told.how) == ("machine", f"image {name}", "changed")
+    (place / "web/etc/motd").write_text("other\n")
+    told = changes(before, found())
+    assert [each.name for each in told] == ["image medium", "/etc/motd"]
+
+
+def test_another_certificate_of_the_same_name_is_a_change(store: Store, tmp_path: Path) -> None:
+    system(store, tmp_path / "p")
+    signing = 'signing = { file = "/k", certificate = "own.pem" }\nkeep_sources = true'
+
+    def found() -> System:
+        words = ["openssl", "req", "-new", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj"]
+        words += ["/CN=t", "-keyout", str(tmp_path / "k"), "-out", str(tmp_path / "p/own.pem")]
+        subprocess.run(words, check=True, capture_output=True)
+        old = 'fragments = ["net.config"]'
+        return system(store, tmp_path / "p", (old, f"{old}\n{signing}"))
+
+    before = found()
+    assert before["kernel"]["keep_sources"] == "yes"
+    (told,) = changes(before, found())
+    assert (told.section, told.name, told.how) == ("kernel", "signing", "changed")
+
+
+def test_what_a_build_has_copied_is_recorded_and_not_what_the_project_has_since(
+    store: Store, tmp_path: Path
+) -> None:
+    before = system(store, tmp_path / "p")
+    motd, context = tmp_path / "p/web/etc/motd", values.context(store)
+    motd.chmod(0o4750)
+    machine = load_project(tmp_path / "p").machine("first")
+    before, end = system_of(machine), end_digest(machine, context.inputs)
+    copied = {tmp_path / "p/web": stored_directory(context, tmp_path / "p/web")}
+    motd.write_text("changed during the build\n")
+    assert system_of(machine, None, copied) == before != system_of(machine)
+    assert end_digest(machine, context.inputs, copied) == end
+    assert end_digest(machine, context.inputs) != end
 
 
 def test_a_blob_that_is_not_there_is_no_system(store: Store) -> None:

@@ -97,11 +97,15 @@ class _Part:
 
 
 def finish_steps(
-    context: BuildContext, steps: Sequence[FinishStep], layers: Sequence[Layer]
+    context: BuildContext,
+    steps: Sequence[FinishStep],
+    layers: Sequence[Layer],
+    copied: dict[Path, Layer],
 ) -> tuple[Layer, ...]:
     """The layers that a machine's steps make over its ``layers``.
 
-    Raises StepError, and `ConfigError` where the root lacks what a step needs.
+    ``copied`` gets the layers of the project's directories; what it has is not read again. Raises
+    StepError, and `ConfigError` where the root lacks what a step needs.
     """
     check_before(context, steps, layers)
     made: list[Layer] = []
@@ -111,7 +115,7 @@ def finish_steps(
             below = (*layers, *made)
             if each[0].kind == "localedef" and not _has_commands(context, each[0], below):
                 continue
-            files = tuple(_stored(context, step) for step in each)
+            files = tuple(_stored(context, step, copied) for step in each)
             made.append(_made(context, _Part(each, files), below))
     return tuple(made)
 
@@ -122,11 +126,13 @@ def _has_commands(context: BuildContext, step: FinishStep, layers: Sequence[Laye
     return any(True for _ in commands(step, root))
 
 
-def _stored(context: BuildContext, step: FinishStep) -> Layer | None:
+def _stored(context: BuildContext, step: FinishStep, copied: dict[Path, Layer]) -> Layer | None:
     """A step's directory in the store."""
     if step.directory is None:
         return None
-    return stored_directory(context, step.directory)
+    if step.directory not in copied:
+        copied[step.directory] = stored_directory(context, step.directory)
+    return copied[step.directory]
 
 
 def stored_directory(context: BuildContext, path: Path) -> Layer:

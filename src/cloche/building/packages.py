@@ -61,7 +61,8 @@ class Builder:
     ``results`` holds, for each package that is done, also according to a forecast, its results and
     whether it was built; ``composed`` the ids of the layers made for composing roots (see
     `compose`); ``worked`` the seconds of each package's steps that were not reused; ``failed`` the
-    packages whose failure was reported.
+    packages whose failure was reported; ``copied`` the layers that the finish made of directories
+    of the project, which may have changed since.
     """
 
     context: BuildContext
@@ -73,6 +74,7 @@ class Builder:
     worked: dict[str, dict[str, float]] = field(default_factory=dict)
     contests: Contests = field(default_factory=Contests)
     failed: set[str] = field(default_factory=set)
+    copied: dict[Path, Layer] = field(default_factory=dict)
     forced: frozenset[str] = frozenset()
     partial: bool = False
     finish: tuple[FinishStep, ...] = ()

@@ -7,7 +7,6 @@ from contextlib import suppress
 from pathlib import Path
 
 from cloche.audit.survey import blob_of
-from cloche.building.context import BuildContext
 from cloche.building.finish import finish
 from cloche.building.finish_steps import finish_steps
 from cloche.building.initramfs import make_initramfs
@@ -93,27 +92,27 @@ def layers_of(
         keep_world=machine.keep_world,
     )
     whole = (*layers, state, *without_repository(builder.context))
-    return _finished(builder.context, machine, whole, secrets)
+    return _finished(builder, machine, whole, secrets)
 
 
 def _finished(
-    context: BuildContext, machine: Machine, whole: tuple[Layer, ...], secrets: Sequence[Revealed]
+    builder: Builder, machine: Machine, whole: tuple[Layer, ...], secrets: Sequence[Revealed]
 ) -> tuple[Layer, ...]:
     """A root with its steps done. Modules are signed, and the initramfs is made, after files and
     accounts are there, and before the first step that may need these or take something away.
     """
-    kernel, steps = machine.kernel, machine.finish
+    context, kernel, steps = builder.context, machine.kernel, machine.finish
     if kernel is None or not (kernel.signing or kernel.initramfs):
-        return whole + finish_steps(context, steps, whole)
+        return whole + finish_steps(context, steps, whole, builder.copied)
     kinds = [step.kind for step in steps]
     first = next((at for at, kind in enumerate(kinds) if kind in AFTER_KERNEL), len(steps))
-    whole += finish_steps(context, steps[:first], whole)
+    whole += finish_steps(context, steps[:first], whole, builder.copied)
     if kernel.signing:
         key = next((each.content for each in secrets if each.secret == kernel.signing.key), None)
         root = (*context.inputs.bottom, *whole)
         whole += sign_modules(context, kernel.signing, root, key)
     whole += make_initramfs(context, kernel, whole)
-    return whole + finish_steps(context, steps[first:], whole)
+    return whole + finish_steps(context, steps[first:], whole, builder.copied)
 
 
 def check_hooks(builder: Builder, layers: Sequence[Layer], members: Sequence[str]) -> None:
@@ -189,6 +188,6 @@ def remember(
             "base": [layer.id for layer in inputs.bottom],
             "layers": [layer.id for layer in layers],
             "depgraph": builder.depgraph,
-            "end": end_digest(machine, inputs),
+            "end": end_digest(machine, inputs, builder.copied),
         }
     context.store.pin(names.machine(machine.place, machine.name), sorted(trees), sorted(kept), data)

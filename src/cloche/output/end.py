@@ -8,17 +8,23 @@ import stat
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from cloche.building.context import Inputs
 from cloche.config.errors import Origin
 from cloche.config.machine import Machine
+from cloche.layers import Layer
+
+Copied = Mapping[Path, Layer]
+NOTHING: Copied = MappingProxyType({})
 
 
-def end_digest(machine: Machine, inputs: Inputs) -> str:
+def end_digest(machine: Machine, inputs: Inputs, copied: Copied = NOTHING) -> str:
     """Digest of a machine's bottom, world files, finish steps and outputs.
 
-    The places of settings in files do not count, nor do the machine's secrets.
+    The places of settings in files do not count, nor do the machine's secrets. Of directories that
+    a build has ``copied`` its layers count, as they may have changed since.
     """
     parts = {
         "bottom": [layer.id for layer in inputs.bottom],
@@ -27,7 +33,7 @@ def end_digest(machine: Machine, inputs: Inputs) -> str:
         "oneshot": "--oneshot" in machine.emerge,
         "keep world": machine.keep_world,
         "finish": [
-            [step, step.directory and content_of(step.directory)] for step in machine.finish
+            [step, step.directory and content_of(step.directory, copied)] for step in machine.finish
         ],
         **_of_kernel(machine),
         "outputs": [machine.outputs, machine.below, machine.compression, machine.packer],
@@ -68,11 +74,13 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def content_of(directory: Path) -> list[tuple[str, int, str]]:
+def content_of(directory: Path, copied: Copied = NOTHING) -> list[tuple[str, int, str]]:
     """What is below a directory: names, modes, and contents' digests or targets of links.
 
-    Of a directory the last is "".
+    Of a directory the last is "". What a build has ``copied`` is read from its layer.
     """
+    if directory in copied:
+        directory = copied[directory].path
     return [
         (str(path.relative_to(directory)), stat.S_IMODE(path.lstat().st_mode), _digest(path))
         for path in sorted(directory.rglob("*"))

@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Literal
 
@@ -21,11 +21,12 @@ import msgspec
 
 from cloche.building.context import Inputs
 from cloche.config.finish_steps import FinishStep
+from cloche.config.images import Image
 from cloche.config.kernel import Kernel
 from cloche.config.kernel_files import said
 from cloche.config.machine import Machine
 from cloche.decoding import NOT_DECODABLE
-from cloche.output.end import content_of
+from cloche.output.end import NOTHING, Copied, content_of
 from cloche.store import Store
 
 System = Mapping[str, Mapping[str, str]]
@@ -61,8 +62,9 @@ def changes(before: System, after: System) -> tuple[SystemChange, ...]:
     return tuple(found)
 
 
-def system_of(machine: Machine, inputs: Inputs | None = None) -> System:
-    """What a machine is besides its packages. Reads the directories that it copies.
+def system_of(machine: Machine, inputs: Inputs | None = None, copied: Copied = NOTHING) -> System:
+    """What a machine is besides its packages. Reads the directories that it copies, or if a build
+    has ``copied`` them, its layers.
 
     ``inputs`` tell its seed's id.
     """
@@ -78,7 +80,7 @@ def system_of(machine: Machine, inputs: Inputs | None = None) -> System:
         for key, value in _kernel(machine.kernel):
             put("kernel", key, value)
     for step in machine.finish:
-        for section, name, value in _step(step, machine.root):
+        for section, name, value in _step(step, machine.root, copied):
             put(section, name, value)
     for secret in machine.secrets:
         # The words of a command may be a secret themselves.
@@ -103,7 +105,35 @@ def _machine(machine: Machine, inputs: Inputs | None) -> Iterator[tuple[str, str
     if "stage4" in machine.outputs:
         yield "stage4", machine.compression if machine.below == "/" else machine.below
     for image in machine.images:
-        yield f"image {image.name}", type(image.format).__name__.lower()
+        yield f"image {image.name}", ", ".join(_image(image, machine.root))
+
+
+def _image(image: Image, root: Path) -> Iterator[str]:
+    """Its format, the seed of its tools, and what of its options is not as by default."""
+    yield type(image.format).__name__.lower()
+    if image.tools is not None:
+        yield f"tools {image.tools}"
+    for field in fields(image.format):
+        value = getattr(image.format, field.name)
+        default = field.default if field.default_factory is MISSING else field.default_factory()
+        if value != default:
+            yield f"{field.name} {_option(value, root)}"
+
+
+def _option(value: object, root: Path) -> str:
+    """An option of an image. Variables may be secrets: of mappings' values there are digests."""
+    if isinstance(value, Path):
+        listing = repr(content_of(value)).encode(errors="surrogateescape")
+        return f"{_printable(os.path.relpath(value, root))} {_short(listing)}"
+    if isinstance(value, Mapping):
+        return " ".join(f"{_printable(n)}={_short(str(v).encode())}" for n, v in value.items())
+    if isinstance(value, tuple):
+        return " ".join(_option(each, root) for each in value)
+    return _printable(str(value))
+
+
+def _short(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:SHORT]
 
 
 def _kernel(kernel: Kernel) -> Iterator[tuple[str, str]]:
@@ -113,7 +143,10 @@ def _kernel(kernel: Kernel) -> Iterator[tuple[str, str]]:
     if kernel.target and kernel.sources:
         yield "config", kernel.target
     if kernel.signing:
-        yield "signing", kernel.signing.certificate.name
+        certificate = kernel.signing.certificate
+        yield "signing", f"{certificate.name} {_short(certificate.content)}"
+    if kernel.keep_sources:
+        yield "keep_sources", "yes"
     if kernel.initramfs:
         yield "initramfs", " ".join((kernel.initramfs, *kernel.options))
     for file in (*((kernel.config,) if kernel.config else ()), *kernel.merged):
@@ -121,18 +154,18 @@ def _kernel(kernel: Kernel) -> Iterator[tuple[str, str]]:
             yield f"CONFIG_{name}", value
 
 
-def _step(step: FinishStep, root: Path) -> Iterator[tuple[str, str, str]]:
+def _step(step: FinishStep, root: Path, copied: Copied) -> Iterator[tuple[str, str, str]]:
     """Section, name and value of each setting of a step."""
     if step.kind in ("preset_all", "localedef", "minimal"):  # other settings say so
         return
     if step.kind == "files" and step.path is not None:
-        for name, mode, digest in content_of(step.path):
+        for name, mode, digest in content_of(step.path, copied):
             if digest:  # no directory
                 short = digest if digest.startswith("link ") else digest[:SHORT]
                 yield "files", f"/{_printable(name)}", f"{mode:04o} {_printable(short)}"
     elif step.kind == "hook" and step.path is not None:
         name = _printable(os.path.relpath(step.path, root))
-        yield "hooks", name, " ".join(_hook(step))
+        yield "hooks", name, " ".join(_hook(step, copied))
     elif step.kind == "ssh_keys":
         user, *keys = step.words
         for key in keys:
@@ -143,14 +176,13 @@ def _step(step: FinishStep, root: Path) -> Iterator[tuple[str, str, str]]:
             yield (section, *split(word))
 
 
-def _hook(step: FinishStep) -> Iterator[str]:
-    yield hashlib.sha256(step.script).hexdigest()[:SHORT]
+def _hook(step: FinishStep, copied: Copied) -> Iterator[str]:
+    yield _short(step.script)
     if step.environment:
-        text = json.dumps(step.environment, sort_keys=True)
-        yield f"environment {hashlib.sha256(text.encode()).hexdigest()[:SHORT]}"
+        yield f"environment {_short(json.dumps(step.environment, sort_keys=True).encode())}"
     if step.inputs is not None:
-        listing = repr(content_of(step.inputs)).encode(errors="surrogateescape")
-        yield f"inputs {hashlib.sha256(listing).hexdigest()[:SHORT]}"
+        listing = repr(content_of(step.inputs, copied)).encode(errors="surrogateescape")
+        yield f"inputs {_short(listing)}"
 
 
 def fingerprint(key: str) -> str:

@@ -209,7 +209,7 @@ def delivered(builder: Builder, done: Built, wanted: Wanted, choices: Choices) -
     outputs = {name: each.path for name, each in written.items()}
     if outputs:
         event = events.delivered(outputs, context.store.logs)
-        system = add_system(context.store, system_of(machine, context.inputs))
+        system = add_system(context.store, system_of(machine, context.inputs, builder.copied))
         context.bus(structs.replace(event, system=system, finish=_of_finish(context, machine)))
     return replace(
         result_of(machine.name, done),
