@@ -141,7 +141,7 @@ REFUSED: dict[str, tuple[dict[str, str], str]] = {
     "npm": ({"package.json": "{}"}, "npm"),
     "Python": ({"pyproject.toml": '[project]\nname = "hello-py"\n'}, "Python project"),
     "setup.py": ({"setup.py": ""}, "Python project"),
-    "crates": ({"Cargo.toml": CARGO, "Cargo.lock": LOCK}, "needs 1 Rust crates"),
+    "crates": ({"Cargo.toml": CARGO, "Cargo.lock": f"version = 9\n{LOCK}"}, "Cargo.lock"),
     "no lock": ({"Cargo.toml": CARGO}, "no Cargo.lock"),
     "workspace": ({"Cargo.toml": '[workspace]\nmembers = ["a"]\n'}, "workspace"),
     "modules": ({**GO, "go.mod": "module a\nrequire b v1.0.0\n"}, "Go modules"),

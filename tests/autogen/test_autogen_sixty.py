@@ -35,7 +35,9 @@ def check(entry: dict[str, Any], room: Path) -> None:
     repo = repository(room / "repo")
     wanted = entry["name"] + (f"=={entry['version']}" if "version" in entry else "")
     words = ["autogen", "pypi", wanted.replace("_p", ".post"), "--into", str(repo)]
-    command = ["-C", str(room), *words, "--distdir", str(room / "dist")]
+    # The registry of crates is not asked: only the index is.
+    words += ["--distdir", str(room / "dist"), "--crates-url", "http://127.0.0.1:9"]
+    command = ["-C", str(room), *words]
     done = CliRunner().invoke(cli, command)
     if "refused" in entry:
         assert isinstance(done.exception, ClocheError)

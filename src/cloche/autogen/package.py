@@ -29,7 +29,7 @@ class Ebuild:
     """An ebuild, as its text says it.
 
     ``before`` and ``after`` are lines of bash before ``inherit`` and at the end, ``sources`` those
-    that set SRC_URI and S where eclasses do not.
+    that set SRC_URI and S where eclasses do not, ``crate_licences`` those that add to LICENSE.
     """
 
     category: str
@@ -48,6 +48,7 @@ class Ebuild:
     depend: tuple[Dependency, ...] = ()
     bdepend: tuple[Dependency, ...] = ()
     after: tuple[str, ...] = ()
+    crate_licences: tuple[str, ...] = ()
 
     @property
     def cp(self) -> str:

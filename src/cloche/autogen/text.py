@@ -38,6 +38,7 @@ def ebuild_text(ebuild: Ebuild, own: Mapping[str, tuple[str, ...]]) -> str:
         list(ebuild.sources),
         [
             f'LICENSE="{ebuild.license}"',
+            *ebuild.crate_licences,
             'SLOT="0"',
             f'KEYWORDS="{" ".join(ebuild.keywords)}"',
             *([f'IUSE="{" ".join(ebuild.iuse)}"'] if ebuild.iuse else []),

@@ -88,6 +88,7 @@ Examples:
 )
 @click.option("--config", type=FILE, help="The settings [autogen.toml here].")
 @click.option("--index-url", metavar="URL", help="The index of packages [pip's].")
+@click.option("--crates-url", metavar="URL", help="Where Rust crates are [pycargoebuild's].")
 @click.option(
     "--distdir",
     type=click.Path(file_okay=False, path_type=Path),
@@ -109,6 +110,7 @@ def pypi(
     people: tuple[str, ...],
     config: Path | None,
     index_url: str | None,
+    crates_url: str | None,
     distdir: Path | None,
     as_json: bool,
 ) -> None:
@@ -152,6 +154,7 @@ def pypi(
             page_for_people(),
             deps,
             say,
+            crates_url,
         )
         packages = generator.packages(first)
     found = all_changes(repository, packages, force=force)

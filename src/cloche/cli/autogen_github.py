@@ -55,6 +55,7 @@ Examples:
 )
 @click.option("--config", type=FILE, help="The settings [autogen.toml here].")
 @click.option("--api-url", metavar="URL", help="The API [$GITHUB_API_URL, else GitHub's].")
+@click.option("--crates-url", metavar="URL", help="Where Rust crates are [pycargoebuild's].")
 @click.option(
     "--distdir",
     type=click.Path(file_okay=False, path_type=Path),
@@ -81,6 +82,7 @@ def github(
     people: tuple[str, ...],
     config: Path | None,
     api_url: str | None,
+    crates_url: str | None,
     distdir: Path | None,
     as_json: bool,
 ) -> None:
@@ -129,6 +131,7 @@ def github(
             distdir,
             Rule(prerelease, tags, matching),
             say,
+            crates_url,
         )
         package = generator.package(first)
     found = changes(repository, package, force=force)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 DIRECTORY = click.Path(exists=True, file_okay=False, path_type=Path)
 PLACE = click.Path(dir_okay=False, path_type=Path)
-OPTIONS_OF_TIMERS = ("into", "repos", "index_url", "api_url", "distdir", "report")
+OPTIONS_OF_TIMERS = ("into", "repos", "index_url", "api_url", "crates_url", "distdir", "report")
 
 
 @click.command(
@@ -51,6 +51,7 @@ Examples:
 @click.option("--again", is_flag=True, help="Make anew also what has no new release.")
 @click.option("--index-url", metavar="URL", help="The index of packages [pip's].")
 @click.option("--api-url", metavar="URL", help="GitHub's API [$GITHUB_API_URL, else GitHub's].")
+@click.option("--crates-url", metavar="URL", help="Where Rust crates are [pycargoebuild's].")
 @click.option(
     "--distdir",
     type=click.Path(file_okay=False, path_type=Path),
@@ -75,6 +76,7 @@ def run(
     again: bool,
     index_url: str | None,
     api_url: str | None,
+    crates_url: str | None,
     distdir: Path | None,
     report: Path | None,
     as_json: bool,
@@ -102,7 +104,7 @@ def run(
         return
     places = (repository.path, *repos, *listing.repos, *frame.places_of(options, project))
     distdir = (distdir or frame.cache_directory() / "distfiles").absolute()
-    addresses = (index_url, api_url)
+    addresses = (index_url, api_url, crates_url)
     outcomes = _outcomes(listing, repository, places, distdir, addresses, dry_run, again)
     found = data(repository.path, outcomes, dry_run=dry_run)
     if report is not None:
@@ -121,7 +123,7 @@ def _outcomes(
     repository: Repository,
     places: tuple[Path, ...],
     distdir: Path,
-    addresses: tuple[str | None, str | None],
+    addresses: tuple[str | None, str | None, str | None],
     dry_run: bool,
     again: bool,
 ) -> list[Outcome]:
@@ -137,7 +139,7 @@ def _outcomes(
     from cloche.cli import autogen as frame
     from cloche.seeds.debian.pip_config import host_settings
 
-    index_url, api_url = addresses
+    index_url, api_url, crates_url = addresses
     pip, cache, top = host_settings(), frame.cache_directory(), repository.path
     if index_url is not None:
         pip = replace(pip, indexes=(index_url.rstrip("/") + "/",))
@@ -148,8 +150,8 @@ def _outcomes(
         Api(address_of(api_url), cache / "github", token_of_environment()) as api,
         Record(cache / "autogen", top) as record,
     ):
-        pypi = Pypi(index, trees, top, distdir, page_for_people(), say)
-        github = Github(api, trees, top, distdir, names(listing.names), say)
+        pypi = Pypi(index, trees, top, distdir, page_for_people(), say, crates_url)
+        github = Github(api, trees, top, distdir, names(listing.names), say, crates_url)
         upstream: Mapping[Kind, Upstream] = {"pypi": pypi, "github": github}
         run = Run(repository, trees, upstream, record, dry_run, again)
         return list(run.outcomes(listing.entries))

@@ -10,6 +10,7 @@ from cloche.autogen.errors import RefusedError
 from cloche.autogen.github import cmake, meson
 from cloche.autogen.github.recipe import Need, Recipe
 from cloche.autogen.pypi.archive import Sdist
+from cloche.autogen.rust.crates import rust_version
 from cloche.config import toml
 
 # The files whose texts are read, by their names below the top directory.
@@ -108,18 +109,16 @@ def _cargo(sdist: Sdist, where: str) -> Recipe:
     vendored = any(re.fullmatch(r"vendor/[^/]+/\.cargo-checksum\.json", n) for n in sdist.names)
     if "Cargo.lock" not in sdist.names and _table(data, "dependencies"):
         raise _by_hand("it has no Cargo.lock, so its crates are not known", where)
-    if crates and not vendored:
-        what = f"it needs {len(crates)} Rust crates, which its archive does not hold"
-        raise RefusedError(what, where=where, todo="use pycargoebuild")
-    oldest = package.get("rust-version")
-    known = isinstance(oldest, str) and re.fullmatch(r"\d+(?:\.\d+){1,2}", oldest)
-    full = f"{oldest}.0" if known and str(oldest).count(".") == 1 else oldest
+    oldest = rust_version(sdist.text("Cargo.toml") or "")
     spdx = package.get("license")
+    licence = spdx.replace("/", " OR ") if isinstance(spdx, str) else None
+    if crates and not vendored:
+        return Recipe(("cargo",), license=licence, crates=True)
     return Recipe(
         ("cargo",),
-        before=('CRATES=""', *([f'RUST_MIN_VER="{full}"'] if known else [])),
+        before=('CRATES=""', *([f'RUST_MIN_VER="{oldest}"'] if oldest else [])),
         after=('ECARGO_VENDOR="${S}/vendor"',) if crates else (),
-        license=spdx.replace("/", " OR ") if isinstance(spdx, str) else None,
+        license=licence,
         notes=("LICENSE lacks those of the crates in vendor/",) if crates else (),
     )
 

@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from cloche.archives.decompression import unpacked
-from cloche.archives.errors import ImportRefusedError
+from cloche.autogen.commits import commit_of
 from cloche.autogen.errors import RefusedError, UpstreamError
 from cloche.autogen.github import answers
 from cloche.autogen.github.answers import Asset, Wanted
@@ -23,13 +22,14 @@ from cloche.autogen.github.versions import Version
 from cloche.autogen.package import Package
 from cloche.autogen.pypi.archive import Sdist, read_sdist
 from cloche.autogen.repository import check_distfile, source_of, versions_of
+from cloche.autogen.rust.archives import Registry, crates_of
+from cloche.autogen.rust.crates import with_crates
 from cloche.autogen.trees import Trees
 from cloche.config.atoms import PACKAGE, VERSION
 from cloche.fetching.download import fetch_file
 from cloche.fetching.errors import NotThereError
 
 _LARGEST = 1 << 30  # bytes of an archive
-_COMMIT = re.compile(rb"\d+ comment=([0-9a-f]{40}(?:[0-9a-f]{24})?)\n")
 DEFAULT_CATEGORY = "app-misc"
 
 
@@ -45,6 +45,7 @@ class Generator:
     distdir: Path
     rule: Rule = field(default_factory=Rule)
     report: Callable[[str], None] = lambda _: None
+    crates_url: str | None = None
 
     def package(self, wanted: Wanted) -> Package:
         """The package of a repository.
@@ -66,6 +67,11 @@ class Generator:
         source = source_of(self.distdir / archive.name)
         release = Release(project, version, archive, source, sdist, found)
         made = package(release, policy, self.names, self.trees)
+        if found.crates:
+            registry = Registry(self.distdir, self.crates_url, self.report)
+            full = project.full_name
+            crates = crates_of(sdist, "Cargo.toml", registry, self.trees, full)
+            made = with_crates(made, crates)
         if not known:
             notes.append(f"its category is {policy.category}: --category names another one")
         kept = {v.partition("-r")[0] for v in versions_of(self.repository, made.ebuild.cp)}
@@ -118,7 +124,7 @@ class Generator:
             path = self._fetched(archive, cp, lambda file: _is_asset(file, asset))
         else:
             commit = answers.commit_of(self.api, full, version.tag)
-            path = self._fetched(archive, cp, lambda file: _commit(file) == commit)
+            path = self._fetched(archive, cp, lambda file: commit_of(file) == commit)
         return read_sdist(path, FILES)
 
     def _fetched(self, archive: Archive, cp: str, is_right: Callable[[Path], bool]) -> Path:
@@ -138,7 +144,7 @@ class Generator:
             todo = "run it again; ask upstream where it is"
             raise UpstreamError(what, where=error.where, todo=todo) from error
         try:
-            if not is_right(part) and (archive.asset is not None or _commit(part) is not None):
+            if not is_right(part) and (archive.asset is not None or commit_of(part) is not None):
                 stated = "digest that GitHub states" if archive.asset else "commit of its tag"
                 what = f"{archive.name} does not have the {stated}"
                 raise UpstreamError(what, where=archive.uri, todo="do not use the file")
@@ -153,7 +159,7 @@ class Generator:
         """What to say of an archive whose content nothing of GitHub's states."""
         if archive.asset is not None and archive.asset.sha256 is None:
             yield f"{archive.name}: GitHub states no digest of it, so only its size was checked"
-        if archive.asset is None and _commit(self.distdir / archive.name) is None:
+        if archive.asset is None and commit_of(self.distdir / archive.name) is None:
             yield f"{archive.name} does not name its commit, so it was not compared with its tag's"
 
 
@@ -174,14 +180,3 @@ def _is_asset(path: Path, asset: Asset) -> bool:
         return True
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest() == asset.sha256
-
-
-def _commit(path: Path) -> str | None:
-    """The commit that git wrote into an archive (git-archive(1)); None if it has none."""
-    try:
-        with unpacked(path) as stream:
-            head = stream.read(1536)  # a header, its records, and the next header
-    except ImportRefusedError:  # told when it is looked into
-        return None
-    match = _COMMIT.search(head)
-    return match[1].decode() if match and head[156:157] == b"g" else None

@@ -58,7 +58,7 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What an ebuild of a build system has of its own."""
+    """What an ebuild of a build system has of its own; ``crates``: besides those of Cargo.lock."""
 
     inherit: tuple[str, ...] = ()
     before: tuple[str, ...] = ()
@@ -68,6 +68,7 @@ class Recipe:
     pkgconfig: bool = False
     license: str | None = None
     notes: tuple[str, ...] = ()
+    crates: bool = False
 
 
 Condition = str | bool | None

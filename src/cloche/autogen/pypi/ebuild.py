@@ -26,7 +26,6 @@ from cloche.autogen.pypi.project import (
     Metadata,
     build_system,
     has_extensions,
-    is_rust,
 )
 from cloche.autogen.pypi.pythons import compat, pythons
 from cloche.autogen.pypi.release import Release
@@ -82,7 +81,6 @@ def package(
         what = f"the release calls itself “{metadata.name}”"
         raise RefusedError(what, where=where, todo="do not trust its source")
     build = build_system(sdist, published.pyproject, where)
-    _refuse_crates(sdist, build, release, where)
     targets = pythons(metadata.requires_python, known, where)
     scope = Scope(targets.targets, tuple(word.lstrip("~-") for word in policy.keywords))
     extras = wanted_extras(metadata.extras)
@@ -125,17 +123,6 @@ def package(
     return Package(
         ebuild, (published.source,), _remote_ids(metadata), flags, policy.maintainers, tuple(notes)
     )
-
-
-def _refuse_crates(sdist: Sdist, build: BuildSystem, release: Release, where: str) -> None:
-    native = not all(wheel.is_pure for wheel in release.wheels)
-    if not is_rust(sdist, build, native=native):
-        return
-    if any(re.fullmatch(r"(?:[^/]+/)*Cargo\.lock", name) for name in sdist.names):
-        what = "it is built from Rust crates, which autogen does not write into ebuilds yet"
-        raise RefusedError(what, where=where, todo="use pycargoebuild")
-    what = "it is built from Rust crates, and its sdist has no Cargo.lock that says which ones"
-    raise RefusedError(what, where=where, todo="write this ebuild by hand")
 
 
 def _before(build: BuildSystem, names: SdistNames, native: bool, targets: str) -> Iterator[str]:

@@ -22,13 +22,19 @@ from cloche.autogen.pypi.index import Index, Page, best_wheel
 from cloche.autogen.pypi.needs import Named, Naming
 from cloche.autogen.pypi.project import (
     Metadata,
+    build_system,
     is_complete,
+    is_rust,
     read_metadata,
     read_pyproject,
     sdist_metadata,
 )
 from cloche.autogen.pypi.release import Release, chosen, missing
+from cloche.autogen.pypi.rust import manifest_of
 from cloche.autogen.repository import check_distfile, source_of, versions_of
+from cloche.autogen.rust import crates
+from cloche.autogen.rust.archives import Registry, crates_of
+from cloche.autogen.rust.crates import with_crates
 from cloche.autogen.trees import Trees
 
 _WHEEL = 64 << 20  # bytes of a wheel that is fetched for its metadata alone
@@ -82,6 +88,7 @@ class Generator:
     """Makes packages of projects for a repository, whose own place is the first of ``trees``.
 
     ``distdir`` gets the source archives; ``report`` is called with the name of each release.
+    ``crates_url`` is the address of a `Registry`.
     """
 
     index: Index
@@ -92,6 +99,7 @@ class Generator:
     page: str
     deps: bool = False
     report: Callable[[str], None] = lambda _: None
+    crates_url: str | None = None
 
     def packages(self, first: Wanted) -> tuple[Package, ...]:
         """The package of a project, with `deps` also those that no tree has.
@@ -187,11 +195,25 @@ class Generator:
             Naming(partial(self._named, needed), required, optional),
             Naming(partial(self._named, of_tests), required, optional),
         )
+        found = self._with_crates(found, published, path)
         needed.pop(canonicalize_name(release.project), None)
         kept = _kept(self.repository, found.ebuild.cp)
         notes = missing(self.index.page(release.project), {*kept, release.version})
         notes = (*found.notes, *notes)
         return replace(found, notes=notes), needed
+
+    def _with_crates(self, found: Package, published: Published, path: Path) -> Package:
+        """The package with the Rust crates that it is built from, if it is."""
+        release, sdist, pyproject = published.release, published.sdist, published.pyproject
+        build = build_system(sdist, pyproject, release.project)
+        native = not all(wheel.is_pure for wheel in release.wheels)
+        if not is_rust(sdist, build, native=native):
+            return found
+        inside = read_sdist(path, crates.FILES)
+        manifest = manifest_of(pyproject, sdist.names, release.project)
+        registry = Registry(self.distdir, self.crates_url, self.report)
+        made = crates_of(inside, manifest, registry, self.trees, release.project)
+        return with_crates(found, made)
 
     def _metadata(self, release: Release, sdist: Sdist) -> Metadata:
         """The metadata of a release, from where they are complete; what is at hand comes first."""

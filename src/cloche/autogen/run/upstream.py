@@ -58,6 +58,7 @@ class Pypi:
     distdir: Path
     page: str
     report: Report
+    crates_url: str | None = None
 
     def state(self, entry: Entry) -> str:
         """The digest of the project's page."""
@@ -78,6 +79,7 @@ class Pypi:
             self.page,
             entry.deps,
             self.report,
+            self.crates_url,
         )
         wanted = None
         if version != NEWEST or entry.prereleases:
@@ -102,6 +104,7 @@ class Github:
     distdir: Path
     names: Names
     report: Report
+    crates_url: str | None = None
     _limited: RateLimitError | None = None
 
     def state(self, entry: Entry) -> str:
@@ -129,6 +132,7 @@ class Github:
             self.distdir,
             Rule(entry.prereleases, entry.tags, entry.matching, series),
             self.report,
+            self.crates_url,
         )
         with self._asking():
             return (generator.package(answers.wanted(entry.name)),)

@@ -1,0 +1,1 @@
+"""Rust crates of a package: ``CRATES``, ``GIT_CRATES`` and their licences, for cargo.eclass."""
