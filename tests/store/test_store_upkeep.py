@@ -4,6 +4,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,28 @@ def test_a_compile_cache_goes_once_no_build_uses_it(store: Store) -> None:
     assert len(store.pins(names.CCACHES)) == 1
     assert gc(store, keep_ccaches=0.0).blobs == (cache,)
     assert store.pins(names.CCACHES) == []
+    assert store.has_blob(other)
+
+
+def test_what_a_trial_built_goes_after_a_week(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new, other = (put_blob(store, name) for name in ("old", "new", "other"))
+    store.pin("machine/place/web", (), (other,), {})
+    before = time.time() - 8 * 86400
+    monkeypatch.setattr("time.time", lambda: before)
+    store.pin(names.trial("place", "web"), (), (old, other), {})
+    store.pin(names.trial("place", "kiosk"), (), (old,), {})
+    monkeypatch.undo()
+    store.pin(names.trial("place", "kiosk"), (), (new,), {})  # tried again
+    pin = names.trial("place", "web")
+    report = gc(store, dry_run=True)
+    assert (report.pins, report.blobs) == ((pin,), (old,))
+    assert store.pin_of(pin) is not None
+    assert gc(store) == report
+    assert store.pin_of(pin) is None
+    assert [each.name for each in store.pins(names.TRIALS)] == [names.trial("place", "kiosk")]
+    assert store.has_blob(new)
     assert store.has_blob(other)
 
 

@@ -19,7 +19,7 @@ from cloche.display.text import count, size
 from cloche.errors import ClocheError, Exit
 from cloche.layers.layer import possible_ids
 from cloche.sandbox import userns
-from cloche.store.names import FRESHROOTS
+from cloche.store.names import FRESHROOTS, TRIALS
 
 
 @click.group(
@@ -123,9 +123,9 @@ def gc_command(
     """Remove what no seed and no machine needs any more.
 
     Distfiles stay, and so does everything that the last build of a machine used. What freshroots
-    have built stays while they are kept or in use. Copies of
-    repositories, partial downloads and compile caches are removed after four weeks without use. If
-    the store has objects that are not in the index, nothing is removed without --unknown.
+    have built stays while they are kept or in use, what `cloche try` has built for a week. Copies
+    of repositories, partial downloads and compile caches are removed after four weeks without use.
+    If the store has objects that are not in the index, nothing is removed without --unknown.
 
     Before it removes anything, gc waits for builds that use the store, and names them. Builds only
     wait while it removes.
@@ -150,6 +150,10 @@ def gc_command(
             f"{'would drop' if dry_run else 'dropped'} what was built for "
             f"{count(gone, 'freshroot')} that no longer {'exists' if gone == 1 else 'exist'}"
         )
+    trials = sum(name.startswith(TRIALS) for name in report.pins)
+    if trials:
+        how = "would drop" if dry_run else "dropped"
+        say(f"{how} what was built for {count(trials, 'trial')} of over a week ago")
     if others:
         used = "; ".join(others)
         say(f"note: the store is in use ({used}): results of running builds are listed as unneeded")

@@ -250,18 +250,20 @@ def _let_go(store: Store, found: Sequence[Record], kept: int) -> None:
 
 
 def _forget(store: Store, found: Sequence[Record], count: int) -> None:
-    """Drop builds beyond the newest ``count``, but not the last that built something.
+    """Drop all builds but the newest ``count``, the last one, and the last that built something.
 
-    Those that did nothing are not counted, and dropped unless it is the newest.
+    One that did nothing is not among the ``count``.
     """
-    built = next((r for r in reversed(found) if worked(recorded_events(store, r))), None)
-    idle = {
-        record.number
-        for before, record in pairwise([each for each in found if each.result])
-        if record.result == before.result and not worked(recorded_events(store, record))
+    worked_in = {each.number: worked(recorded_events(store, each)) for each in found}
+    finished = [each for each in found if each.result]
+    did_nothing = {
+        each.number
+        for before, each in pairwise(finished)
+        if each.result == before.result and not worked_in[each.number]
     }
-    rest = [record for record in found if record.number not in idle]
-    for record in found:
-        old = record != found[-1] if record.number in idle else record in rest[:-count]
-        if old and record != built:
-            store.unpin(record.pin)
+    counted = [each.number for each in found if each.number not in did_nothing]
+    built = [each.number for each in found if worked_in[each.number]]
+    stay = {*counted[-count:], *built[-1:], found[-1].number}
+    for each in found:
+        if each.number not in stay:
+            store.unpin(each.pin)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cloche.store.errors import StoreError
-from cloche.store.names import CCACHES, FRESHROOTS, RECOVERED
+from cloche.store.names import CCACHES, FRESHROOTS, RECOVERED, TRIALS
 from cloche.store.records import Action, Blob, Pin, Tree
 from cloche.store.store import Store, Waiting
 from cloche.store.sweep import dead, sweep, take_away, unlisted
@@ -86,6 +86,7 @@ def gc(
     keep_unions: float = WEEK,
     keep_downloads: float = 4 * WEEK,
     keep_ccaches: float = KEEP_CCACHES,
+    keep_trials: float = WEEK,
     failed: bool = False,
     unknown: bool = False,
     recovered: bool = False,
@@ -97,7 +98,8 @@ def gc(
     seconds. Logs stay with their actions, others for ``keep_logs`` seconds. Unions stay with their
     layers if they were used within ``keep_unions`` seconds. Downloads (files on their way, and
     copies of repositories that make the next sync quicker) stay for ``keep_downloads`` seconds,
-    compile caches for ``keep_ccaches`` seconds after the last build that used them.
+    compile caches for ``keep_ccaches`` seconds after the last build that used them, what trials of
+    variants have built for ``keep_trials`` seconds after the machine's last one.
     What a freshroot has built stays while it is kept or in use. Distfiles always stay: which are
     needed, only repositories know. ``failed`` removes the kept roots of failed builds, too.
 
@@ -121,6 +123,8 @@ def gc(
             return ours and (root in dead_ones or not root.exists())
         if pin.name.startswith(CCACHES):
             return pin.created < now - keep_ccaches
+        if pin.name.startswith(TRIALS):
+            return pin.created < now - keep_trials
         return recovered and pin.name.startswith(RECOVERED)
 
     def mark() -> Garbage:

@@ -19,6 +19,7 @@ REPOSITORIES = "repo/"
 BINHOSTS = "binrepo/"
 CCACHES = "ccache/"
 FRESHROOTS = "freshroot/"
+TRIALS = "try/"
 RECOVERED = "recovered/"
 """Pins of this prefix keep what was entered and no other pin names; see `gc`."""
 
@@ -54,6 +55,11 @@ def freshroot(store: Path, root: Path) -> str:
     Once that is gone, or lies in `tmp` and has no living process, `gc` drops the pin.
     """
     return f"{FRESHROOTS}{root.relative_to(store)}"
+
+
+def trial(place: str, machine: str) -> str:
+    """What the last trial of a variant of a machine has built."""
+    return f"{TRIALS}{place}/{machine}"
 
 
 def declared(kind: str, name: str, made_of: object) -> str:

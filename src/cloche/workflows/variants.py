@@ -33,10 +33,10 @@ from cloche.sandbox.base import Sandbox
 from cloche.session.building import with_jobserver
 from cloche.session.choices import Choices
 from cloche.session.session import Session
+from cloche.store import names
 from cloche.tasks.worker import make_directory
 from cloche.workflows.freshroot import removed_anyway
 
-PINS: Final = "try/"
 _FILE: Final = "package.use/zz-try"
 _FLAG: Final = re.compile(r"[+-][A-Za-z0-9][\w+@.-]*")
 
@@ -111,7 +111,7 @@ def tried(
             packages = {each.name: each for each in _held(builder, done)}
             trees = {*(each.id for each in layers), *(made.layer for made in done.made.values())}
             blobs = {made.gpkg for made in done.made.values()}
-            store.pin(f"{PINS}{place}/{machine.name}", sorted(trees), sorted(blobs), {})
+            store.pin(names.trial(place, machine.name), sorted(trees), sorted(blobs), {})
         with store.workspace("try") as workspace, removed_anyway(workspace):
             root = _root(builder.context, layers, workspace)
             yield Tried(packages, root, there, done.built, done.reused)
