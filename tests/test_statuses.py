@@ -33,7 +33,7 @@ STATUSES = {
     Exit.BAD_INPUT: """
         archives.ImportRefusedError autogen.NoBuildSystemError autogen.NotPublishedError
         autogen.RefusedError
-        binhosts.MissingIndexError building.MissingSeedError
+        binhosts.MissingIndexError booting.BootError building.MissingSeedError
         building.ResolutionError config.ConfigError distcc.DistccError
         fetching.SignatureError
         layers.LayerError overlays.OverlayError portage.BadNameError portage.RepositoryError

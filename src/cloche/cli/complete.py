@@ -13,6 +13,8 @@ import click
 from cloche.errors import ClocheError
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from cloche.config.project import Project
 
 
@@ -23,6 +25,24 @@ def complete_machine(context: click.Context, _: click.Parameter, begun: str) -> 
         return [name for name in project.machines if name.startswith(begun)]
     except (ClocheError, OSError):
         return []
+
+
+def complete_boot(
+    context: click.Context, parameter: click.Parameter, begun: str
+) -> list[CompletionItem]:
+    """Machines, images of a machine behind its name and a slash, and files."""
+    from click.shell_completion import CompletionItem
+
+    names = complete_machine(context, parameter, begun)
+    name, slash, _ = begun.partition("/")
+    try:
+        if slash:
+            images = _project(context).machine(name).images
+            names = [f"{name}/{each.name}" for each in images]
+    except (ClocheError, OSError):
+        names = []
+    found = [CompletionItem(each) for each in names if each.startswith(begun)]
+    return found or [CompletionItem(begun, type="file")]
 
 
 def complete_fragment(context: click.Context, _: click.Parameter, begun: str) -> list[str]:

@@ -28,6 +28,7 @@ DEBUG = "CLOCHE_DEBUG"
 COMMANDS = {
     "audit": "audit:audit_command",
     "autogen": "autogen:autogen",
+    "boot": "boot:boot",
     "build": "build:build",
     "catalyst": "catalyst:catalyst",
     "cluster": "cluster:cluster",

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cloche.config import system
 from cloche.config.atoms import is_name
+from cloche.config.boot_tests import BootTests, read_boot_tests
 from cloche.config.chost import KNOWN, cpu_of
 from cloche.config.errors import ConfigError, Origin, unknown_name
 from cloche.config.files import names
@@ -23,7 +24,7 @@ from cloche.config.table import Table, duration, load, size
 KEYS = (
     "seed", "root", "chost", "with_build_deps", "profile", "portage", "sets", "packages", "emerge",
     "keep_world", "binrepos", "live", "kernel", "finish", "output", "limits", "secrets",
-    *system.KEYS,
+    "test", *system.KEYS,
 )  # fmt: skip
 ROOTS = ("seed", "own", "minimal")
 OUTPUTS = ("stage4",)  # of [output]: what can be made of a machine (`output.kinds`)
@@ -90,6 +91,7 @@ class Machine:
     over its seed needs no packages. ``secrets`` get into its tarball when that is asked for.
     ``kernel`` is its kernel, whose package is among ``packages``. A ``minimal`` root of its own has
     nothing that only package managers, compilers and readers need: its last step leaves that out.
+    ``tests`` are for its images.
     """
 
     name: str
@@ -121,6 +123,7 @@ class Machine:
     secrets: tuple[Secret, ...] = ()
     kernel: Kernel | None = None
     minimal: bool = False
+    tests: BootTests | None = None
 
     @property
     def place(self) -> str:
@@ -210,6 +213,7 @@ def load_machine(
         secrets=_secrets(table, output, root),
         kernel=kernel,
         minimal=minimal,
+        tests=read_boot_tests(table, root),
     )
 
 

@@ -1,0 +1,150 @@
+"""What a file is that somebody wants to boot, by its content: a disk, a CD, a kernel, a root."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Literal, Protocol
+
+from cloche.booting import qcow2
+from cloche.booting.errors import BootError, not_bootable
+
+Kind = Literal["disk", "cd", "efi", "kernel", "directory", "tarball"]
+
+_SECTOR = 512
+_CD_SECTOR = 2048
+_EFI_PARTITION = bytes.fromhex("28732ac11ff8d211ba4b00a0c93ec93b")  # as it lies in the table
+_UEFI, _BIOS = "uefi", "bios"
+_EL_TORITO = {0x00: _BIOS, 0xEF: _UEFI}  # platforms of boot catalogs
+_PACKED = (b"\x1f\x8b", b"\xfd7zXZ\0", b"BZh", b"\x28\xb5\x2f\xfd", b"LZIP", b"\x89LZO")
+#: squashfs, XFS, erofs, ext4: where their magic numbers are.
+_FILE_SYSTEMS = ((0, b"hsqs"), (0, b"XFSB"), (1024, b"\xe2\xe1\xf5\xe0"), (1080, b"\x53\xef"))
+_MOST_PARTITIONS = 256
+
+
+class Content(Protocol):
+    """A disk's content; None is content that cannot be read without QEMU."""
+
+    def read(self, offset: int, length: int, /) -> bytes | None:
+        """Bytes at an offset."""
+
+
+@dataclass(frozen=True, slots=True)
+class Medium:
+    """A file or directory to boot. ``firmware`` has the kinds that it boots from, the best first.
+
+    ``format`` is QEMU's name for the format of a disk.
+    """
+
+    path: Path
+    kind: Kind
+    format: str = "raw"
+    firmware: tuple[str, ...] = ()
+
+
+def medium(path: Path) -> Medium:
+    """Look into a file. Raises `BootError` for what cannot be booted, and OSError."""
+    if path.is_dir():
+        return Medium(path, "directory")
+    with path.open("rb") as file:
+        return _medium(path, file)
+
+
+def _medium(path: Path, file: BinaryIO) -> Medium:
+    start = file.read(4096)
+    file.seek(0)
+    if start.startswith(qcow2.MAGIC):
+        return Medium(path, "disk", "qcow2", _of_disk(path, qcow2.Qcow2(path, file)))
+    if start[0x202:0x206] == b"HdrS":  # Documentation/arch/x86/boot.rst
+        return Medium(path, "kernel")
+    if start.startswith(b"MZ"):
+        return Medium(path, "efi", firmware=(_UEFI,))
+    raw = _Raw(file)
+    if raw.read(16 * _CD_SECTOR + 1, 5) == b"CD001":
+        return Medium(path, "cd", firmware=_of_cd(path, raw))
+    if start.startswith(_PACKED) or start[257:262] == b"ustar":
+        return Medium(path, "tarball")
+    if not _has_boot_sector(start):
+        raise _without_loader(path, start)
+    return Medium(path, "disk", "raw", _of_disk(path, raw))
+
+
+def data_disk(path: Path) -> Medium:
+    """A disk beside a kernel that is named: it needs no loader. Raises `BootError`, OSError."""
+    with path.open("rb") as file:
+        if file.read(4) != qcow2.MAGIC:
+            return Medium(path, "disk", "raw")
+        file.seek(0)
+        qcow2.Qcow2(path, file)
+        return Medium(path, "disk", "qcow2")
+
+
+class _Raw:
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def read(self, offset: int, length: int) -> bytes:
+        self._file.seek(offset)
+        return self._file.read(length)
+
+
+def _has_boot_sector(start: bytes) -> bool:
+    return start[510:512] == b"\x55\xaa"
+
+
+def _without_loader(path: Path, start: bytes) -> BootError:
+    if any(start[at:].startswith(magic) for at, magic in _FILE_SYSTEMS):
+        what = "a file system without a boot loader"
+        todo = "name a kernel with --kernel, and its root with --kernel-args root=/dev/vda"
+        return not_bootable(path, what, todo)
+    what = "neither a disk, a CD, a kernel, an EFI program nor a root"
+    todo = "name an image that a machine makes, or a disk (raw, qcow2), ISO, .efi or kernel"
+    return not_bootable(path, what, todo)
+
+
+def _of_disk(path: Path, disk: Content) -> tuple[str, ...]:
+    """The firmware that can boot a disk, by its partitions and its master boot record."""
+    first, table = disk.read(0, _SECTOR), disk.read(_SECTOR, _SECTOR)
+    if first is None or table is None:
+        return (_UEFI, _BIOS)
+    found = []
+    if _has_efi_partition(disk, first, table):
+        found.append(_UEFI)
+    if _has_boot_sector(first) and any(first[:440]):
+        found.append(_BIOS)
+    if not found:
+        what = "the disk has neither an EFI system partition nor a boot loader"
+        todo = "give its machine a boot loader, or name a kernel with --kernel"
+        raise not_bootable(path, what, todo)
+    return tuple(found)
+
+
+def _has_efi_partition(disk: Content, first: bytes, table: bytes) -> bool:
+    if table[:8] != b"EFI PART":
+        return any(first[446 + 16 * n + 4] == 0xEF for n in range(4)) and _has_boot_sector(first)
+    place, number, size = struct.unpack_from("<QII", table, 72)
+    if size < 128 or size > _SECTOR * 8:
+        return False
+    entries = disk.read(place * _SECTOR, size * min(number, _MOST_PARTITIONS))
+    if entries is None:
+        return True
+    return any(entries[at : at + 16] == _EFI_PARTITION for at in range(0, len(entries), size))
+
+
+def _of_cd(path: Path, cd: _Raw) -> tuple[str, ...]:
+    """The firmware that can boot a CD (El Torito 1.0)."""
+    record = cd.read(17 * _CD_SECTOR, _CD_SECTOR)
+    found: list[str] = []
+    if record[7:30] == b"EL TORITO SPECIFICATION":
+        (sector,) = struct.unpack_from("<I", record, 71)
+        catalog = cd.read(sector * _CD_SECTOR, _CD_SECTOR).ljust(_CD_SECTOR, b"\0")
+        found += [_EL_TORITO.get(catalog[1], "")] if catalog[32] == 0x88 else []
+        place = 64
+        while place < _CD_SECTOR - 32 and catalog[place] in (0x90, 0x91):
+            found.append(_EL_TORITO.get(catalog[place + 1], ""))
+            place += 32 * (1 + int.from_bytes(catalog[place + 2 : place + 4], "little"))
+    if not any(found):
+        todo = "give the medium a boot loader (boot/grub/grub.cfg)"
+        raise not_bootable(path, "the medium has no boot loader", todo)
+    return tuple(sorted(filter(None, dict.fromkeys(found)), reverse=True))  # uefi first
