@@ -57,7 +57,13 @@ def command(container: Container) -> list[str]:
     kind = "--image" if container.medium.kind == "disk" else "--directory"
     words = [PROGRAM, "--quiet", f"{kind}={container.medium.path}", "--boot"]
     words += ["--volatile=overlay", f"--machine={container.name}", "--register=no", "--keep-unit"]
-    words += ["--link-journal=no", "--resolv-conf=off", "--timezone=off", "--settings=no"]
+    words += [
+        "--kill-signal=SIGKILL",
+        "--link-journal=no",
+        "--resolv-conf=off",
+        "--timezone=off",
+        "--settings=no",
+    ]
     words += [] if container.network else ["--private-network"]
     for name, value in (container.credentials or {}).items():
         words.append(f"--set-credential={name}:{value}")
