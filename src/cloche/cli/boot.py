@@ -286,10 +286,15 @@ def _screenshot(started: Started, console: Console, target: Path | None) -> None
     """Write the screen as PNG. Raises ClocheError."""
     if target is None:
         return
-    if console.ended or started.guest.monitor is None:
-        raise _unseen(started, console, "the guest ended before its screen was taken")
     picture = started.guest.stage / "screen.ppm"
-    started.guest.monitor.call("screendump", filename=str(picture))
+    try:
+        assert started.guest.monitor is not None  # noqa: S101 - systemd-nspawn has no screen
+        started.guest.monitor.call("screendump", filename=str(picture))
+    except BootError:
+        console.pass_time(1.0)
+        if console.ended:
+            raise _unseen(started, console, "the guest shut down before the screenshot") from None
+        raise
     try:
         target.write_bytes(png(picture.read_bytes()))
     except OSError as error:
