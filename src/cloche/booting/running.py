@@ -36,6 +36,13 @@ class Guest:
     messages: Path
     stage: Path
 
+    def failed(self) -> bool:
+        """Whether its program ended with an error. Asked when the console has ended."""
+        try:
+            return self.process.wait(_GRACE) != 0
+        except subprocess.TimeoutExpired:
+            return False
+
     def said(self) -> str:
         """What the program itself wrote: why it ended."""
         return self.messages.read_bytes()[-_MOST_SAID:].decode(errors="replace")

@@ -253,7 +253,7 @@ def _attended(started: Started, console: Console) -> int:
     say(f"leave the console with {LEAVING}")
     console.attend()
     say()
-    if console.ended and started.guest.process.wait() != 0:
+    if console.ended and started.guest.failed():
         raise ended(started.guest.program, started.guest.said())
     return Exit.DONE
 
@@ -304,7 +304,7 @@ def _screenshot(started: Started, console: Console, target: Path | None) -> None
 def _unseen(started: Started, console: Console, what: str) -> ClocheError:
     """The error for what did not come, with what did."""
     recent = last_lines(console.recent.encode(), _SHOWN)
-    if console.ended and started.guest.process.poll():
+    if console.ended and started.guest.failed():
         return ended(started.guest.program, started.guest.said(), recent)
     return BootError(what, detail=recent or None, status=Exit.FAILED)
 
