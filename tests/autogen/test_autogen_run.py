@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from tests.autogen.forge import NAME
 from tests.autogen.overlay import Overlay
 
-from cloche.autogen.run.record import alone
+from cloche.autogen.lock import alone
+from cloche.cli.main import cli
 from cloche.config.errors import ConfigError
 from cloche.errors import ClocheError, Exit
 
@@ -226,10 +230,77 @@ def test_two_runs_on_one_repository_are_refused(overlay: Overlay) -> None:
     with alone(overlay.repository):
         error = overlay.run().exception
     assert isinstance(error, ClocheError)
-    assert "another run of autogen" in error.what
+    assert "another process of autogen" in error.what
     assert error.status is Exit.HOST
     assert not overlay.ebuilds()
     assert overlay.run().exit_code == 0
+
+
+def test_other_commands_do_not_write_beside_a_run(overlay: Overlay) -> None:
+    publish(overlay)
+    index = ("--index-url", f"{overlay.index.address}/simple/")
+    with alone(overlay.repository):
+        for words in (
+            ("pypi", "alpha", *index),
+            ("github", NAME, "--api-url", overlay.forge.address),
+        ):
+            given = ("autogen", *words, "--into", str(overlay.repository))
+            command = ["-C", str(overlay.room), *given, "--distdir", str(overlay.room / "dist")]
+            error = CliRunner().invoke(cli, command).exception
+            assert isinstance(error, ClocheError)
+            assert "another process of autogen" in error.what
+            assert CliRunner().invoke(cli, [*command, "--dry-run"]).exit_code == 0
+    assert not overlay.ebuilds()
+
+
+def test_an_upstream_that_is_down_is_not_asked_for_each_package(overlay: Overlay) -> None:
+    names = [f"p{number}" for number in range(20)]
+    overlay.list("".join(f"[pypi.{name}]\n" for name in names) + f'[github."{NAME}"]\n')
+    overlay.forge.release("v1.2")
+    for name in names:
+        overlay.index.raw[name] = b"{"
+    found = list(overlay.report(status=1).values())
+    assert [each["result"] for each in found] == ["failed"] * 20 + ["new"]
+    assert "malformed" in found[9]["reason"]
+    assert found[10]["reason"] == "not tried, as the last 10 from pypi failed"
+
+
+def test_a_killed_run_leaves_whole_packages_and_the_next_one_does_the_rest(
+    overlay: Overlay,
+) -> None:
+    names = [f"p{number}" for number in range(40)]
+    for name in names:
+        overlay.index.release(name, "1.0", "Requires-Python: >=3.12")
+    overlay.list("".join(f"[pypi.{name}]\n" for name in names))
+    words = [sys.executable, "-m", "cloche", "-C", overlay.room, "autogen", "run",
+             "--distdir", overlay.room / "dist",
+             "--index-url", f"{overlay.index.address}/simple/"]  # fmt: skip
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    assert process.stderr
+    for _ in range(12):
+        process.stderr.readline()
+    process.kill()
+    process.wait()
+    process.stderr.close()
+    there = {name: text for name, (text, _) in overlay.snapshot().items()}
+    packages = [place for place in there if place.endswith(".ebuild")]
+    assert 5 < len(packages) < 40
+    for place in packages:
+        manifest = there[f"{place.rpartition('/')[0]}/Manifest"].decode()
+        assert manifest.startswith(f"DIST {Path(place).stem}.tar.gz ")
+    found = overlay.results()
+    assert list(found.values()).count("unchanged") >= len(packages) - 1
+    assert overlay.ebuilds() == {f"{name}-1.0" for name in names}
+    after = {name: text for name, (text, _) in overlay.snapshot().items()}
+    assert {name: after[name] for name in packages} == {name: there[name] for name in packages}
+
+
+def test_a_report_without_a_place_is_told_before_the_work(overlay: Overlay) -> None:
+    publish(overlay)
+    done = overlay.run("--report", str(overlay.room / "none/report.json"))
+    assert done.exit_code == 2
+    assert "none is not there" in done.stderr
+    assert not overlay.ebuilds()
 
 
 def test_a_report_is_written_whether_or_not_all_went_well(overlay: Overlay) -> None:
@@ -265,6 +336,7 @@ def test_a_page_without_a_validator_is_compared_by_its_content(overlay: Overlay)
         ("[pypi.a]\ntags = true\n", 3, "unknown key “pypi.a.tags”", None),
         ('[pypi.a]\nversions = ["newest", "2.x"]\n', 3, "“2.x”", None),
         ('[pypi.a]\ncategory = "x y"\n', 3, "“x y”", None),
+        ('[pypi.a]\nlicense = "$(id)"\n', 3, "$(id)", None),
         ('[pypi."a b"]\n', 2, "not a name of a Python project", None),
         ("[pypi.A_b]\n[pypi.a-b]\n", 3, "same package as “A_b”", None),
         ('[github."a/b@v1"]\n', 2, "names a tag", "matching"),

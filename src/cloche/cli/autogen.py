@@ -6,6 +6,7 @@ import difflib
 import json
 import os
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -122,6 +123,7 @@ def pypi(
     if (fix and machine is None) or (dry_run and machine is not None):
         raise click.UsageError("--fix needs --build, and --dry-run builds nothing")
     from cloche.autogen.licences import checked
+    from cloche.autogen.lock import alone
     from cloche.autogen.pypi.ebuild import Policy
     from cloche.autogen.pypi.generate import Generator, wanted
     from cloche.autogen.pypi.index import Index, page_for_people
@@ -144,7 +146,7 @@ def pypi(
     places = (repository.path, *repos, *places_of(options, project))
     trees = Trees(tuple(dict.fromkeys(places)))
     distdir = (distdir or cache_directory() / "distfiles").absolute()
-    with Index(pip) as index:
+    with Index(pip) as index, nullcontext() if dry_run else alone(repository.path):
         generator = Generator(
             index,
             trees,
@@ -157,9 +159,9 @@ def pypi(
             crates_url,
         )
         packages = generator.packages(first)
-    found = all_changes(repository, packages, force=force)
-    if not dry_run:
-        write(repository.path, found)
+        found = all_changes(repository, packages, force=force)
+        if not dry_run:
+            write(repository.path, found)
     if as_json:
         click.echo(json.dumps([*map(data_of, packages, found)], indent=2))
     else:

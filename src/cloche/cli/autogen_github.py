@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
@@ -100,6 +101,7 @@ def github(
     from cloche.autogen.github.generate import Generator
     from cloche.autogen.github.mapping import names as read_names
     from cloche.autogen.licences import checked
+    from cloche.autogen.lock import alone
     from cloche.autogen.repository import changes, write
     from cloche.autogen.settings import maintainer, read_settings
     from cloche.autogen.trees import Trees
@@ -121,7 +123,10 @@ def github(
     trees = Trees(tuple(dict.fromkeys(trees_of)))
     cache = frame.cache_directory()
     distdir = (distdir or cache / "distfiles").absolute()
-    with Api(address_of(api_url), cache / "github", token_of_environment()) as api:
+    with (
+        Api(address_of(api_url), cache / "github", token_of_environment()) as api,
+        nullcontext() if dry_run else alone(repository.path),
+    ):
         generator = Generator(
             api,
             trees,
@@ -134,9 +139,9 @@ def github(
             crates_url,
         )
         package = generator.package(first)
-    found = changes(repository, package, force=force)
-    if not dry_run:
-        write(repository.path, [found])
+        found = changes(repository, package, force=force)
+        if not dry_run:
+            write(repository.path, [found])
     if as_json:
         click.echo(json.dumps([frame.data_of(package, found)], indent=2))
     else:

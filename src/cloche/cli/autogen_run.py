@@ -91,6 +91,7 @@ def run(
     frame.require()
     from cloche.autogen.run.listed import read_listing
     from cloche.autogen.run.report import data, lines
+    from cloche.config.files import check_writable, replace_text
     from cloche.portage.repository import found_repository
 
     options: Options = context.obj
@@ -102,13 +103,17 @@ def run(
     if timer is not None:
         _print_timer(context, timer, listed, repository)
         return
+    if report is not None:
+        if not report.absolute().parent.is_dir():
+            raise click.BadParameter(f"{report.parent} is not there", param_hint="--report")
+        check_writable(report.absolute())
     places = (repository.path, *repos, *listing.repos, *frame.places_of(options, project))
     distdir = (distdir or frame.cache_directory() / "distfiles").absolute()
     addresses = (index_url, api_url, crates_url)
     outcomes = _outcomes(listing, repository, places, distdir, addresses, dry_run, again)
     found = data(repository.path, outcomes, dry_run=dry_run)
     if report is not None:
-        _write_report(report, json.dumps(found, indent=2))
+        replace_text(report.absolute(), f"{json.dumps(found, indent=2)}\n")
     if as_json:
         click.echo(json.dumps(found, indent=2))
     else:
@@ -130,9 +135,10 @@ def _outcomes(
     """Run over the list."""
     from cloche.autogen.github.api import Api, address_of, token_of_environment
     from cloche.autogen.github.mapping import names
+    from cloche.autogen.lock import alone
     from cloche.autogen.pypi.index import page_for_people
     from cloche.autogen.run.conditional import KeptIndex
-    from cloche.autogen.run.record import Record, alone
+    from cloche.autogen.run.record import Record
     from cloche.autogen.run.running import Run
     from cloche.autogen.run.upstream import Github, Pypi
     from cloche.autogen.trees import Trees
@@ -155,12 +161,6 @@ def _outcomes(
         upstream: Mapping[Kind, Upstream] = {"pypi": pypi, "github": github}
         run = Run(repository, trees, upstream, record, dry_run, again)
         return list(run.outcomes(listing.entries))
-
-
-def _write_report(path: Path, text: str) -> None:
-    from cloche.config.files import replace_text
-
-    replace_text(path.absolute(), f"{text}\n")
 
 
 def _print_timer(context: click.Context, kind: str, listed: Path, repository: Repository) -> None:

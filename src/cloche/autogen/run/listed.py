@@ -12,6 +12,7 @@ from packaging.utils import canonicalize_name
 
 from cloche.autogen.errors import RefusedError
 from cloche.autogen.github import answers
+from cloche.autogen.licences import checked
 from cloche.autogen.pypi import names
 from cloche.autogen.settings import KEYS, OF_RUNS, Settings, settings_of
 from cloche.config import table as tables
@@ -139,13 +140,21 @@ def _entry(kind: Kind, name: str, table: Table, shared: Settings) -> Entry:
         settings,
         tuple(_versions(table)),
         table.get("prereleases", bool, False),
-        table.optional("license", str),
+        _licence(table),
         table.get("deps", bool, False),
         category,
         pn,
         table.get("tags", bool, False),
         matching,
     )
+
+
+def _licence(table: Table) -> str | None:
+    given = table.optional("license", str)
+    try:
+        return None if given is None else checked(given)
+    except RefusedError as error:
+        raise ConfigError(table.origin("license"), error.what, error.todo) from error
 
 
 def _versions(table: Table) -> Iterator[str]:

@@ -7,16 +7,12 @@ that was cut off counts as absent.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
-
-from cloche.errors import ClocheError, Exit
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,19 +77,3 @@ def _read(line: str) -> Done | None:
         return Done(package, state, options, cpvs, notes)
     except (ValueError, KeyError, TypeError):
         return None
-
-
-@contextlib.contextmanager
-def alone(repository: Path) -> Iterator[None]:
-    """Be the only run on a repository. Raises `ClocheError` where another one is."""
-    place = os.open(repository, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        try:
-            fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            what = "another run of autogen writes into this repository"
-            todo = "wait until it has ended"
-            raise ClocheError(what, where=repository, todo=todo, status=Exit.HOST) from error
-        yield
-    finally:
-        os.close(place)

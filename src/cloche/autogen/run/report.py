@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 Result = Literal["new", "changed", "unchanged", "removed", "refused", "failed"]
 RESULTS: tuple[Result, ...] = ("new", "changed", "removed", "refused", "failed", "unchanged")
+_SHOWN = 3  # ebuilds in a line of the table
 _FAILURES = ("refused", "failed")
 
 
@@ -41,13 +42,18 @@ def lines(outcomes: Sequence[Outcome]) -> Iterator[str]:
     told.sort(key=lambda each: (RESULTS.index(each.result), each.package))
     width = max((len(each.package) for each in told), default=0)
     for each in told:
-        what = ", ".join(each.new) or each.reason or ", ".join(each.cpvs)
+        what = _listed(each.new) or each.reason or _listed(each.cpvs)
         yield f"{each.result:9}  {each.package:{width}}  {what}".rstrip()
         if each.reason and each.new:
             yield f"{'':11}{each.reason}"
         for note in each.notes:
             yield f"{'':11}{note}"
     yield summary(outcomes)
+
+
+def _listed(cpvs: Sequence[str]) -> str:
+    more = f" and {len(cpvs) - _SHOWN} more" if len(cpvs) > _SHOWN else ""
+    return ", ".join(cpvs[:_SHOWN]) + more
 
 
 def summary(outcomes: Sequence[Outcome]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from cloche.autogen.errors import NotPublishedError
 from cloche.autogen.package import Package
@@ -18,6 +18,8 @@ from cloche.autogen.run.upstream import Upstream
 from cloche.autogen.trees import Trees
 from cloche.errors import ClocheError, Exit, host_trouble
 from cloche.portage.repository import Repository
+
+_ENOUGH = 10  # failures in a row, after which upstream itself must be down
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ class Run:
     record: Record
     dry_run: bool = False
     again: bool = False
+    _row: dict[Kind, int] = field(default_factory=dict)
 
     def outcomes(self, entries: Sequence[Entry]) -> Iterator[Outcome]:
         """Take the packages one after the other. Pages of an index are asked for in advance."""
@@ -49,9 +52,20 @@ class Run:
             }
             try:
                 for entry in entries:
-                    yield self._outcome(entry, states.pop(entry, None))
+                    yield self._tried(entry, states.pop(entry, None))
             finally:
                 threads.shutdown(cancel_futures=True)
+
+    def _tried(self, entry: Entry, asked: Future[str] | None) -> Outcome:
+        """The outcome of a package; nothing is asked of an upstream that does not answer."""
+        if self._row.get(entry.kind, 0) >= _ENOUGH:
+            if asked is not None:
+                asked.cancel()
+            what = f"not tried, as the last {_ENOUGH} from {entry.kind} failed"
+            return self._failure(entry, ClocheError(what, status=Exit.FAILED))
+        found = self._outcome(entry, asked)
+        self._row[entry.kind] = self._row.get(entry.kind, 0) + 1 if found.result == "failed" else 0
+        return found
 
     def _outcome(self, entry: Entry, asked: Future[str] | None) -> Outcome:
         try:
@@ -66,8 +80,9 @@ class Run:
         except OSError as error:
             return self._failure(entry, host_trouble(error))
         except Exception as error:  # of a package that nobody has thought of: the others go on
-            what = f"a fault of cloche: {type(error).__name__}: {error}"
-            return Outcome(str(entry), "failed", reason=what)
+            text = " ".join(str(error).split())[:200]
+            what = f"a fault of cloche: {type(error).__name__}: {text}"
+            return self._failure(entry, ClocheError(what, status=Exit.FAILED))
 
     def _holds(self, known: Done, state: str, options: str) -> bool:
         """Whether nothing changed since a package was written."""

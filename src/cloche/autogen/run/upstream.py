@@ -88,9 +88,10 @@ class Pypi:
         return generator.packages(pypi.Wanted(entry.name, wanted))
 
     def cp(self, entry: Entry) -> str | None:
-        """Its name in the category of the entry."""
+        """Its name in a repository that has it, else in the category of the entry."""
         category = entry.category or entry.settings.category
-        found = f"{category}/{package_name(entry.name)}"
+        made = f"{category}/{package_name(entry.name)}"
+        found = self.trees.package_of(entry.name) or made
         return found if (self.repository / found).is_dir() else None
 
 
