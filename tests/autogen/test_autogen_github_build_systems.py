@@ -124,9 +124,17 @@ def test_go_with_its_modules(bench: Bench) -> None:
     files = {**GO, "go.mod": f"{GO['go.mod']}require example.org/x v1.0.0\n"}
     text, said = write(bench, {**files, "vendor/modules.txt": ""})
     assert "inherit go-module\n" in text
-    assert "\tego build -o hello .\n" in text
-    assert "\tdobin hello\n" in text
+    assert "\tego build -o bin/hello .\n" in text
+    assert "\tdobin bin/hello\n" in text
     assert "modules in vendor/" in said
+
+
+def test_go_with_several_commands(bench: Bench) -> None:
+    """A directory of the sources may be called like a program: they go into one of their own."""
+    files = {"go.mod": GO["go.mod"], "cmd/a/main.go": "", "cmd/b/main.go": "", "a/x.go": ""}
+    text, _ = write(bench, files)
+    assert "\tego build -o bin/ ./cmd/a ./cmd/b\n" in text
+    assert "\tdobin bin/a bin/b\n" in text
 
 
 def test_cargo_with_its_crates(bench: Bench) -> None:

@@ -38,6 +38,7 @@ from cloche.tasks.errors import StepError
 
 _NAME = "zz-autogen"
 _MODULE = "Python module "
+_LINKED = ("library ", "pkg-config module ")
 _USEDEP = "[${PYTHON_USEDEP}]"
 
 
@@ -176,10 +177,18 @@ def _lacking(context: BuildContext, error: StepError, trees: Trees) -> Iterator[
         cp = _owner(context, missing) or (_of_module(missing, trees) if module else None)
         if cp is None or cp == _cp(cpv):
             continue
-        variable = "DEPEND" if missing.declared == "DEPEND" else "BDEPEND"
         of_tests = error.phase == "test"
         needed = f"{cp}{_USEDEP}" if module and trees.targets_of(cp) == "each" else cp
-        yield Lacking(cpv, missing.what, variable, needed, of_tests)
+        for variable in _variables(missing, of_tests=of_tests):
+            yield Lacking(cpv, missing.what, variable, needed, of_tests)
+
+
+def _variables(missing: Missing, *, of_tests: bool) -> tuple[str, ...]:
+    """Where it is declared: what is linked to is needed later, too."""
+    if missing.declared != "DEPEND":
+        return ("BDEPEND",)
+    linked = missing.what.startswith(_LINKED) and not of_tests
+    return ("DEPEND", "RDEPEND") if linked else ("DEPEND",)
 
 
 def _nowhere(context: BuildContext, error: StepError, trees: Trees) -> Iterator[str]:

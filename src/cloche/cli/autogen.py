@@ -21,6 +21,7 @@ from cloche.cli.showing import Shown, opened_display
 from cloche.cli.usage import Group
 from cloche.config.errors import Origin
 from cloche.config.project import Project
+from cloche.display.text import one_line
 from cloche.errors import ClocheError, Exit
 from cloche.trees.stored import find_tree
 
@@ -264,7 +265,7 @@ def show(found: Changes, *, dry_run: bool) -> None:
     if not found.files:
         say(f"{found.cpv}: nothing has changed")
     for note in found.notes:
-        say(f"note: {note}")
+        say(f"note: {one_line(note)}")
 
 
 def data_of(package: Package, found: Changes) -> dict[str, Any]:

@@ -101,7 +101,7 @@ def project(api: Api, name: Wanted) -> Project:
         full,
         page,
         str(data.get("description") or ""),
-        home.strip().rstrip("/") if usable else None,
+        home.strip().rstrip("/?") if usable else None,
         spdx if isinstance(spdx, str) and spdx not in ("", "NOASSERTION") else None,
         data.get("archived") is True,
     )

@@ -30,7 +30,7 @@ ADDRESS_VARIABLE = "GITHUB_API_URL"  # as GitHub's own runners set it
 TOKEN_VARIABLE = "GITHUB_TOKEN"  # noqa: S105 - its name
 _TIMEOUT = (30.0, 60.0)  # seconds to connect, and without a byte
 _LARGEST = 32 << 20  # bytes of one answer
-_PAGES = 50  # of a list, of 100 entries each
+_PAGES = 200  # of a list, of 100 entries each
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -77,13 +77,15 @@ class Api(contextlib.AbstractContextManager["Api"]):
         address: str | None = f"{self._address}/{path}?per_page=100"
         for _ in range(_PAGES):
             if address is None:
-                break
+                return tuple(found)
             answer = self._get(address)
             if not isinstance(answer.data, list):
                 raise _malformed(address, "not a list")
             found += answer.data
             address = answer.following
-        return tuple(found)
+        if address is None:
+            return tuple(found)
+        raise _malformed(address, f"a list of more than {_PAGES} pages")
 
     def _get(self, address: str) -> _Answer:
         kept = self._kept(address)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from cloche.autogen.errors import RefusedError
@@ -23,6 +24,7 @@ _PYTHON_FIRST = re.compile(r"mesonpy|scikit_build_core|maturin|setuptools|hatchl
 _CHECKED = re.compile(
     r"PKG_CHECK_(?:MODULES|EXISTS)(?:_STATIC)?\(\s*(?:\[?\w+\]?\s*,\s*)?\[?([^\]),]+)"
 )
+_LONGEST_CALL = 2000  # characters: time stays linear
 _SWITCH = re.compile(r"AC_ARG_(ENABLE|WITH)\(\s*\[?([\w-]+)")
 _MODULE = re.compile(r"([A-Za-z][\w.+-]*)(?:\s*(>=|<=|=|<|>)\s*(\d[\d.]*))?")
 
@@ -76,7 +78,11 @@ def _autotools(sdist: Sdist) -> Recipe:
     text = re.sub(r"(?m)(?:^|\s)(?:dnl\b|#).*$", "", text)
     made = "configure" in sdist.names
     phases = () if made else ("src_prepare() {", "\tdefault", "\teautoreconf", "}")
-    needs = [need for match in _CHECKED.finditer(text) for need in _modules(match[1])]
+    needs = [
+        replace(need, optional=_has_fallback(text, match.start()))
+        for match in _CHECKED.finditer(text)
+        for need in _modules(match[1])
+    ]
     if re.search(r"AM_GNU_GETTEXT\b|AM_GNU_GETTEXT_VERSION", text):
         needs.append(Need("cmake", "Gettext", native=True))
     switches = sorted({f"--{kind.lower()}-{name}" for kind, name in _SWITCH.findall(text)})
@@ -88,6 +94,18 @@ def _autotools(sdist: Sdist) -> Recipe:
         pkgconfig=bool(needs) or "PKG_PROG_PKG_CONFIG" in text,
         notes=(note,) if switches else (),
     )
+
+
+def _has_fallback(text: str, at: int) -> bool:
+    """Whether a PKG_CHECK_MODULES has a fourth argument, for where the module is not there."""
+    part = text[at : at + _LONGEST_CALL]
+    commas = depth = 0
+    for character in part[part.index("(") + 1 :]:
+        depth += {"(": 1, "[": 1, ")": -1, "]": -1}.get(character, 0)
+        if depth < 0:
+            break
+        commas += character == "," and depth == 0
+    return commas >= 3 and part.startswith("PKG_CHECK_MODULES")
 
 
 def _modules(text: str) -> Iterator[Need]:
@@ -137,10 +155,10 @@ def _go(sdist: Sdist, where: str) -> Recipe:
     if not module or not (commands or "main.go" in sdist.names):
         raise _by_hand("its Go packages have neither main.go nor cmd/NAME/main.go", where)
     last = re.sub(r"/v\d+$", "", module[1]).rpartition("/")[2]
-    # Modules need a version in go.mod for `go build` of several packages into one directory.
     targets = [f"./cmd/{name}" for name in commands] or ["."]
     programs = commands or [last]
-    output = f"-o {programs[0]} {targets[0]}" if len(targets) == 1 else f"-o . {' '.join(targets)}"
+    # Into a directory of its own: the sources may have one that is called like a program.
+    output = f"-o bin/{programs[0]} ." if not commands else f"-o bin/ {' '.join(targets)}"
     return Recipe(
         ("go-module",),
         after=(
@@ -153,7 +171,7 @@ def _go(sdist: Sdist, where: str) -> Recipe:
             "}",
             "",
             "src_install() {",
-            f"\tdobin {' '.join(programs)}",
+            f"\tdobin {' '.join(f'bin/{name}' for name in programs)}",
             "\teinstalldocs",
             "}",
         ),

@@ -6,15 +6,20 @@ As with Meson, only what is said plainly counts.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from cloche.autogen.github.recipe import (
+    ALWAYS,
+    NEVER,
+    UNKNOWN,
+    Blocks,
     Condition,
     Need,
     Option,
     Recipe,
-    both,
+    all_of,
+    any_of,
     flag_of,
     opposite,
 )
@@ -90,25 +95,28 @@ def _options(commands: Sequence[Command], project: str, state: _State) -> None:
 
 
 def _read(commands: Sequence[Command], state: _State) -> None:
-    conditions: list[Condition] = []
+    blocks = Blocks()
     for name, args in commands:
         if name == "if":
-            conditions.append(_condition(args, state.options))
-        elif name in ("else", "elseif") and conditions:
-            own = _condition(args, state.options) if name == "elseif" else None
-            conditions[-1] = both(opposite(conditions[-1]), own)
-        elif name == "endif" and conditions:
-            conditions.pop()
-        if False in conditions:
-            continue
-        flag = next((each for each in reversed(conditions) if isinstance(each, str)), None)
+            blocks.begin(_condition(args, state.options))
+        elif name == "elseif":
+            blocks.branch(_condition(args, state.options))
+        elif name == "else":
+            blocks.branch()
+        elif name == "endif":
+            blocks.end()
+        condition = blocks.condition
+        found: Iterable[Need] = ()
         if name == "find_package" and args:
-            state.needs += _packages(args, flag)
+            found = _packages(args)
         elif name in ("pkg_check_modules", "pkg_search_module") and len(args) > 1:
-            state.needs += _modules(args[1:], flag, first=name == "pkg_search_module")
+            found = _modules(args[1:], first=name == "pkg_search_module")
+        if not condition.never:
+            optional = "REQUIRED" not in args
+            state.needs += [replace(e, flags=condition.flags, optional=optional) for e in found]
 
 
-def _packages(args: Sequence[str], flag: str | None) -> Iterator[Need]:
+def _packages(args: Sequence[str]) -> Iterator[Need]:
     """What ``find_package`` looks for, by its components where it has some."""
     name = args[0]
     if not re.fullmatch(r"[\w.+-]+", name):
@@ -121,45 +129,46 @@ def _packages(args: Sequence[str], flag: str | None) -> Iterator[Need]:
         components = [w for w in rest if re.fullmatch(r"[A-Za-z]\w*", w) and w not in words]
     if re.fullmatch(r"Qt\d|KF\d", name) and components:
         for component in components:
-            yield Need("cmake", f"{name}::{component}", limit, flag)
+            yield Need("cmake", f"{name}::{component}", limit)
     else:
-        yield Need("cmake", name, limit, flag, native=name in _PROGRAMS)
+        yield Need("cmake", name, limit, native=name in _PROGRAMS)
 
 
-def _modules(args: Sequence[str], flag: str | None, *, first: bool) -> Iterator[Need]:
+def _modules(args: Sequence[str], *, first: bool) -> Iterator[Need]:
     for text in args:
         match = _MODULE.fullmatch(text)
         if text in _WORDS or match is None:
             continue
-        yield Need("pkg-config", match["name"], (match["limit"],) if match["limit"] else (), flag)
+        yield Need("pkg-config", match["name"], (match["limit"],) if match["limit"] else ())
         if first:  # one of them is enough
             return
 
 
 def _condition(args: Sequence[str], options: Mapping[str, Option]) -> Condition:
-    """When a block counts: with a flag, always or never on Linux, or None if it cannot be read."""
-    if "OR" in args or "(" in args:
-        return None
+    """When a block counts. ``AND`` and ``OR`` bind alike (cmake-commands(7), if), so both together
+    are not read, nor are parentheses."""
+    if "(" in args or {"AND", "OR"} <= set(args):
+        return UNKNOWN
     parts: list[list[str]] = [[]]
     for word in args:
-        if word == "AND":
+        if word in ("AND", "OR"):
             parts.append([])
         else:
             parts[-1].append(word)
     found = [_simple(part, options) for part in parts]
-    if False in found:
-        return False
-    return next((each for each in found if isinstance(each, str)), None)
+    return any_of(found) if "OR" in args else all_of(found)
 
 
 def _simple(words: Sequence[str], options: Mapping[str, Option]) -> Condition:
     if words[:1] == ["NOT"]:
-        return opposite(_simple(words[1:], options) if words[1:2] != ["NOT"] else None)
+        return opposite(_simple(words[1:], options)) if words[1:2] != ["NOT"] else UNKNOWN
     if len(words) != 1:
-        return None
+        return UNKNOWN
     if words[0] in options:
-        return options[words[0]].flag
-    return False if words[0] in _ELSEWHERE else (True if words[0] in _ALWAYS else None)
+        return Condition((options[words[0]].flag,))
+    if words[0] in _ELSEWHERE:
+        return NEVER
+    return ALWAYS if words[0] in _ALWAYS else UNKNOWN
 
 
 def _commands(text: str) -> Iterator[Command]:

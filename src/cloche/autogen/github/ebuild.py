@@ -64,13 +64,13 @@ def package(release: Release, policy: Policy, names: Names, trees: Trees) -> Pac
         policy.category,
         policy.pn,
         release.version.pv,
-        before=(*recipe.before, *([f'MY_PV="{value}"'] if mine else [])),
+        before=recipe.before,
         inherit=recipe.inherit,
         description=project.description,
         homepage=tuple(dict.fromkeys(filter(None, (project.homepage, project.page)))),
         license=named,
         keywords=policy.keywords,
-        sources=sources,
+        sources=(*([f'MY_PV="{value}"'] if mine else []), *sources),
         iuse=iuse,
         restrict="!test? ( test )" if "test" in iuse else "",
         rdepend=found.libraries,
@@ -144,7 +144,9 @@ def _sources(release: Release, pn: str, reference: str) -> Iterator[str]:
     name = archive.name.replace(f"{pn}-{version.pv}", "${P}", 1)
     base = archive.uri.rpartition("/")[2]
     rename = "" if base == archive.name else f" -> {name}"
-    yield f'SRC_URI="{varied(archive.uri)}{rename}"'
+    # Only the end: an owner or a project may have the same digits in its name.
+    head, *tail = archive.uri.rsplit("/", 2)
+    yield f'SRC_URI="{quoted(head)[1:-1]}/{varied("/".join(tail))}{rename}"'
     if not is_plain(release.sdist.top):
         what = f"the directory “{release.sdist.top}” in its archive cannot be named in an ebuild"
         raise RefusedError(what, where=release.project.full_name, todo="tell upstream")

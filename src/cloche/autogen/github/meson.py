@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from cloche.autogen.github.recipe import (
+    ALWAYS,
+    NEVER,
+    UNKNOWN,
+    Blocks,
     Condition,
     Need,
     Option,
     Recipe,
-    both,
+    all_of,
+    any_of,
     flag_of,
     opposite,
 )
@@ -81,32 +86,37 @@ class _State:
 
 
 def _read(text: str, state: _State) -> None:
-    conditions: list[Condition] = []
+    blocks = Blocks()
     for statement in _statements(text):
         word = statement[0][1] if statement[0][0] == "word" else ""
         if word == "if":
-            conditions.append(_condition(statement[1:], state))
-        elif word in ("elif", "else") and conditions:
-            own = _condition(statement[1:], state) if word == "elif" else None
-            conditions[-1] = both(opposite(conditions[-1]), own)
-        elif word == "endif" and conditions:
-            conditions.pop()
-        if False in conditions:
+            blocks.begin(_condition(statement[1:], state))
+        elif word == "elif":
+            blocks.branch(_condition(statement[1:], state))
+        elif word == "else":
+            blocks.branch()
+        elif word == "endif":
+            blocks.end()
+        condition = blocks.condition
+        if condition.never:
             continue
-        flags = [each for each in conditions if isinstance(each, str)]
         for call in _calls(statement):
-            _use(call, state, flags[-1] if flags else None)
+            _use(call, state, condition)
         if len(statement) > 2 and statement[0][0] == "word" and statement[1] == ("mark", "="):
             state.variables[statement[0][1]] = _value(statement[2:], state)
 
 
-def _use(call: _Call, state: _State, flag: str | None) -> None:
+def _use(call: _Call, state: _State, condition: Condition) -> None:
     """Take what a call says."""
     first = _value(call.arguments[0], state) if call.arguments else None
     required = _value(call.named.get("required", [_NOTHING]), state)
     if isinstance(required, Option):
-        flag = flag or required.flag
+        condition = all_of((condition, Condition((required.flag,))))
+    if condition.never:
+        return
     native = call.named.get("native") == [("word", "true")]
+    optional = call.named.get("required") == [("word", "false")]
+    flags = condition.flags
     match call.name:
         case "project":
             rest = [_value(each, state) for each in call.arguments[1:]]
@@ -118,62 +128,65 @@ def _use(call: _Call, state: _State, flag: str | None) -> None:
             versions = _words(_value(call.named.get("version", [_NOTHING]), state))
             modules = _words(_value(call.named.get("modules", [_NOTHING]), state))
             for name in names[:1]:
-                state.needs += _needs(name, versions, modules, flag, native)
+                state.needs += [
+                    replace(each, flags=flags, optional=optional)
+                    for each in _needs(name, versions, modules, native)
+                ]
         case "find_library":
-            state.needs += [Need("library", name, (), flag) for name in _words(first)[:1]]
+            state.needs += [
+                Need("library", name, (), flags, optional=optional) for name in _words(first)[:1]
+            ]
         case "find_program":
             state.needs += [
-                Need("program", name, (), flag, native=True)
+                Need("program", name, (), flags, native=True, optional=optional)
                 for name in _words(first)[:1]
                 if "/" not in name and "." not in name
             ]
 
 
 def _needs(
-    name: str, versions: tuple[str, ...], modules: Sequence[str], flag: str | None, native: bool
+    name: str, versions: tuple[str, ...], modules: Sequence[str], native: bool
 ) -> Iterator[Need]:
     if re.fullmatch(r"qt[56]", name):
         for module in modules:
-            yield Need("cmake", f"{name}::{module}", versions, flag, native)
+            yield Need("cmake", f"{name}::{module}", versions, native=native)
     elif name:
-        yield Need("pkg-config", name, versions, flag, native or name in _AT_BUILD)
+        yield Need("pkg-config", name, versions, native=native or name in _AT_BUILD)
 
 
 def _condition(tokens: Sequence[Token], state: _State) -> Condition:
-    """When a block counts: with a flag, always or never on Linux, or None if it cannot be read."""
+    """When a block counts; ``and`` binds more tightly than ``or``."""
+    choices = _parted(tokens, "or")
+    return any_of(all_of(_simple(part, state) for part in _parted(each, "and")) for each in choices)
+
+
+def _parted(tokens: Sequence[Token], word: str) -> list[list[Token]]:
+    """Parts between a word that stands outside of parentheses."""
     parts: list[list[Token]] = [[]]
+    depth = 0
     for token in tokens:
-        if token == ("word", "or"):
-            return None
-        if token == ("word", "and"):
+        depth += {("mark", "("): 1, ("mark", ")"): -1}.get(token, 0)
+        if token == ("word", word) and depth == 0:
             parts.append([])
         else:
             parts[-1].append(token)
-    found = [_simple(part, state) for part in parts]
-    if False in found:
-        return False
-    return next((each for each in found if isinstance(each, str)), None)
+    return parts
 
 
 def _simple(tokens: Sequence[Token], state: _State) -> Condition:
     if tokens[:1] == [("word", "not")]:
-        rest = _simple(tokens[1:], state) if tokens[1:2] != [("word", "not")] else None
-        return opposite(rest)
+        return opposite(_simple(tokens[1:], state)) if tokens[1:2] != [("word", "not")] else UNKNOWN
     text = "".join(f"'{value}'" if kind == "text" else value for kind, value in tokens)
     system = re.fullmatch(r"(?:host|target|build)_machine\.system\(\)(==|!=)'(\w+)'", text)
     if system is not None:
-        same = {"linux": True, **dict.fromkeys(_OTHER_SYSTEMS, False)}.get(system[2])
-        return same if system[1] == "==" or same is None else not same
-    call = re.fullmatch(r"(.+?)\.(?:enabled|allowed)\(\)", text)
-    plain = list(tokens[:-4]) if call else list(tokens)
-    value = _value(plain, state)
-    if isinstance(value, Option):
-        return value.flag
-    off = re.fullmatch(r"(.+?)\.disabled\(\)", text)
-    if off:
-        value = _value(list(tokens[:-4]), state)
-        return f"!{value.flag}" if isinstance(value, Option) else None
-    return None
+        same = {"linux": ALWAYS, **dict.fromkeys(_OTHER_SYSTEMS, NEVER)}.get(system[2], UNKNOWN)
+        return same if system[1] == "==" else opposite(same)
+    call = re.fullmatch(r"(.+?)\.(enabled|allowed|disabled)\(\)", text)
+    value = _value(list(tokens[:-4]) if call else list(tokens), state)
+    if not isinstance(value, Option):
+        return UNKNOWN
+    found = Condition((value.flag,))
+    return opposite(found) if call and call[2] == "disabled" else found
 
 
 def _value(tokens: Sequence[Token], state: _State, depth: int = 0) -> Value:

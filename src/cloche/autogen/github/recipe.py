@@ -46,14 +46,16 @@ class Option:
 class Need:
     """Something that a build file looks for.
 
-    ``kind`` is a table of the mapping. ``flag``: only with that USE flag (``!flag``: without it).
+    ``kind`` is a table of the mapping. ``flags``: only with all of these USE flags (``!flag``:
+    without it). ``optional``: it is used where it is there, whatever the flags.
     """
 
     kind: str
     name: str
     versions: tuple[str, ...] = ()
-    flag: str | None = None
+    flags: tuple[str, ...] = ()
     native: bool = False
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,23 +73,85 @@ class Recipe:
     crates: bool = False
 
 
-Condition = str | bool | None
-"""When a part of a build file counts: with a USE flag (``!flag``: without it), always or never on
-Linux; None if that cannot be read, and then it counts."""
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """When a part of a build file counts: with all of these USE flags (``!flag``: without it).
+
+    ``exact`` is False where it counts under more than that, which cannot be read. ``never``: not on
+    Linux, whatever the flags.
+    """
+
+    flags: tuple[str, ...] = ()
+    exact: bool = True
+    never: bool = False
+
+
+ALWAYS, NEVER, UNKNOWN = Condition(), Condition(never=True), Condition(exact=False)
 
 
 def opposite(condition: Condition) -> Condition:
-    """When the other part counts."""
-    if condition is None or isinstance(condition, bool):
-        return None if condition is None else not condition
-    return condition[1:] if condition.startswith("!") else f"!{condition}"
+    """When the other part counts: unknown if several flags, or what cannot be read, decide."""
+    if condition.never:
+        return ALWAYS
+    if not condition.exact or len(condition.flags) > 1:
+        return UNKNOWN
+    if not condition.flags:
+        return NEVER
+    (flag,) = condition.flags
+    return Condition((flag.removeprefix("!") if flag.startswith("!") else f"!{flag}",))
 
 
-def both(one: Condition, other: Condition) -> Condition:
-    """When both are so, as far as one flag can say it."""
-    if one is False or other is False:
-        return False
-    return other if isinstance(other, str) or not isinstance(one, str) else one
+def all_of(conditions: Iterable[Condition]) -> Condition:
+    """When all are so."""
+    flags: dict[str, None] = {}
+    exact = True
+    for each in conditions:
+        if each.never:
+            return NEVER
+        flags |= dict.fromkeys(each.flags)
+        exact = exact and each.exact
+    if any(f"!{flag}" in flags for flag in flags):
+        return NEVER
+    return Condition(tuple(flags), exact)
+
+
+def any_of(conditions: Iterable[Condition]) -> Condition:
+    """When one is so at least."""
+    possible = dict.fromkeys(each for each in conditions if not each.never)
+    if ALWAYS in possible:
+        return ALWAYS
+    if not possible:
+        return NEVER
+    return next(iter(possible)) if len(possible) == 1 else UNKNOWN
+
+
+class Blocks:
+    """The blocks that stand around a line: ``if`` with its later branches, within others."""
+
+    def __init__(self) -> None:
+        self._around: list[tuple[list[Condition], Condition]] = []
+
+    def begin(self, condition: Condition) -> None:
+        """``if``."""
+        self._around.append(([], condition))
+
+    def branch(self, condition: Condition = ALWAYS) -> None:
+        """``elif`` or ``else``: no earlier branch counts. Without an ``if``, nothing."""
+        if self._around:
+            earlier, last = self._around.pop()
+            self._around.append(([*earlier, last], condition))
+
+    def end(self) -> None:
+        """``endif``."""
+        if self._around:
+            self._around.pop()
+
+    @property
+    def condition(self) -> Condition:
+        """When the line counts."""
+        return all_of(
+            each for earlier, own in self._around for each in (*map(opposite, earlier), own)
+        )
 
 
 def flag_of(name: str, *, prefix: str = "") -> str | None:
@@ -110,11 +174,12 @@ class Found:
 
 
 def dependencies(needs: Iterable[Need], names: Names) -> Found:
-    """What needs become; each package is named once for a flag."""
-    sorted_out: dict[bool, dict[str | None, dict[Atom, None]]] = {False: {}, True: {}}
+    """What needs become; each package is named once for the same flags."""
+    listed = list(needs)
+    sorted_out: dict[bool, _Groups] = {False: {}, True: {}}
     unknown: dict[str, None] = {}
     loose: dict[str, None] = {}
-    for need in needs:
+    for need in listed:
         atoms = names.find(need.kind, need.name)
         if atoms is None:
             unknown[need.name] = None
@@ -123,24 +188,40 @@ def dependencies(needs: Iterable[Need], names: Names) -> Found:
             if wanted is None:
                 loose[f"{need.name} {', '.join(need.versions)}"] = None
             native = need.native or need.kind == "program"
-            group = sorted_out[native].setdefault(need.flag, {})
+            group = sorted_out[native].setdefault(need.flags, {})
             group |= {of_build(each) if native else each: None for each in wanted or (atom,)}
     notes = []
     if unknown:
-        listed = ", ".join(unknown)
-        notes.append(f"no package is known for {listed}: add it to your own lines, or use --names")
+        text = ", ".join(unknown)
+        notes.append(f"no package is known for {text}: add it to your own lines, or use --names")
     if loose:
         notes.append(f"versions that have no exact form are left out: {', '.join(loose)}")
+    needed = {(each.kind, each.name) for each in listed if not each.optional}
+    optional = {
+        each.name: None
+        for each in listed
+        if (each.kind, each.name) not in needed and names.find(each.kind, each.name)
+    }
+    if optional:
+        text = ", ".join(optional)
+        notes.append(f"optional for upstream, but used where it is there, so required: {text}")
     return Found(_grouped(sorted_out[False]), _grouped(sorted_out[True]), tuple(notes))
 
 
-def _grouped(groups: dict[str | None, dict[Atom, None]]) -> tuple[Dependency, ...]:
-    always = groups.get(None, {})
-    found: list[Dependency] = [*_merged(always)]
-    for flag in sorted(flag for flag in groups if flag is not None):
-        inner = _merged(atom for atom in groups[flag] if atom not in always)
-        if inner:
-            found.append(WithUse(flag, inner))
+_Groups = dict[tuple[str, ...], dict[Atom, None]]
+
+
+def _grouped(groups: _Groups) -> tuple[Dependency, ...]:
+    """Dependencies under their flags; what is needed with fewer of them is not said again."""
+    found: list[Dependency] = [*_merged(groups.get((), {}))]
+    for first in sorted({flags[0] for flags in groups if flags}):
+        inner: _Groups = {
+            flags[1:]: {atom: None for atom in atoms if atom not in groups.get((), {})}
+            for flags, atoms in groups.items()
+            if flags[:1] == (first,)
+        }
+        if under := _grouped(inner):
+            found.append(WithUse(first, under))
     return tuple(found)
 
 

@@ -6,6 +6,8 @@ archive's own directory are refused, as Portage will unpack it later.
 
 from __future__ import annotations
 
+import contextlib
+import lzma
 import re
 import stat
 import zipfile
@@ -13,6 +15,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from cloche.archives.errors import ImportRefusedError, over_limit
 from cloche.archives.tarball import members
@@ -23,11 +26,19 @@ _TEXT = 4 << 20  # bytes of a file that is read
 _TEXTS = 64 << 20  # characters of all of them
 _METADATA = 1 << 20  # bytes that describe one member
 _CHUNK = 1 << 16
+_LIST = 32 << 20  # bytes of a zip archive's list of members
+_END = (1 << 16) + 256  # bytes in which it ends: a comment, and the records of its size
+
+# What zipfile raises for archives that are corrupt, encrypted, or compressed in unknown ways.
+_UNREADABLE = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError, EOFError, RuntimeError,
+    ValueError,
+)  # fmt: skip
 
 # Files that say how a project is built and tested, by their names below the top directory.
 _READ = re.compile(
     r"pyproject\.toml|setup\.py|setup\.cfg|PKG-INFO|pytest\.ini|tox\.ini|noxfile\.py"
-    r"|(?:LICEN[CS]E|COPYING)[^/]*|(?:src/)?[^/]+\.egg-info/(?:requires\.txt|PKG-INFO)"
+    r"|(?:LICEN[CS]E|COPYING)[^/]*|(?:src/)?[^/]+\.egg-info/(?:requires\.txt|entry_points\.txt|PKG-INFO)"
 )
 
 
@@ -56,7 +67,7 @@ def read_sdist(path: Path, texts: re.Pattern[str] = _READ) -> Sdist:
     try:
         look = _zipped if path.name.endswith(".zip") else _tarred
         found = list(_bounded(path, look(path, texts)))
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError) as error:
+    except _UNREADABLE as error:
         what = f"corrupt or truncated archive: {error}"
         raise ImportRefusedError(path, b"", what, todo="fetch it again") from error
     tops = {name.partition("/")[0] for name, _ in found if "/" in name}
@@ -104,7 +115,7 @@ def _tarred(path: Path, texts: re.Pattern[str]) -> Iterator[tuple[str, str | Non
 
 def _zipped(path: Path, texts: re.Pattern[str]) -> Iterator[tuple[str, str | None]]:
     total = 0
-    with zipfile.ZipFile(path) as archive:
+    with _opened(path) as archive:
         for entries, info in enumerate(archive.infolist(), 1):
             total += info.file_size
             _within(path, info.filename.encode(errors="replace"), entries, total)
@@ -118,6 +129,40 @@ def _zipped(path: Path, texts: re.Pattern[str]) -> Iterator[tuple[str, str | Non
                 with archive.open(info) as stream:  # its end is where the archive says
                     text = stream.read(_TEXT + 1).decode(errors="replace")
             yield name, text
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    """A zip archive. Its list of members is read whole, so the size of that is checked before.
+
+    Raises `ImportRefusedError`, OSError, and what _UNREADABLE has.
+    """
+    with path.open("rb") as file:
+        size = _size_of_list(file)
+        if size > _LIST:
+            raise over_limit(path, b"", "bytes", size, _LIST)
+        try:
+            with zipfile.ZipFile(file) as archive:
+                yield archive
+        except OSError as error:
+            if error.errno is not None:
+                raise
+            raise zipfile.BadZipFile(str(error)) from error  # of bz2
+
+
+def _size_of_list(file: BinaryIO) -> int:
+    """The size of a zip archive's central directory, the largest that its end may be read as
+    (APPNOTE.TXT, 4.3.14, 4.3.16); 0 if it has none, which zipfile refuses."""
+    end = file.seek(0, 2)
+    file.seek(max(0, end - _END))
+    tail = file.read()
+    file.seek(0)
+    found = [0]
+    for signature, begin, width in ((b"PK\x05\x06", 12, 4), (b"PK\x06\x06", 40, 8)):
+        for match in re.finditer(re.escape(signature), tail):
+            at = match.start() + begin
+            found.append(int.from_bytes(tail[at : at + width], "little"))
+    return max(size for size in found if size <= end)
 
 
 def _wanted(name: str, size: int, texts: re.Pattern[str]) -> bool:
@@ -151,7 +196,7 @@ def _checked(path: Path, name: bytes, link: str = "", base: str = "") -> str:
 def wheel_metadata(path: Path) -> bytes:
     """METADATA of a wheel. Raises `ImportRefusedError`, OSError."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with _opened(path) as archive:
             infos = archive.infolist()
             _within(path, b"", len(infos), 0)
             for info in infos:
@@ -160,7 +205,7 @@ def wheel_metadata(path: Path) -> bytes:
                         raise over_limit(path, b"METADATA", "bytes", info.file_size, _TEXT)
                     with archive.open(info) as stream:
                         return stream.read(_TEXT)
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError) as error:
+    except _UNREADABLE as error:
         what = f"corrupt or truncated wheel: {error}"
         raise ImportRefusedError(path, b"", what, todo="fetch it again") from error
     raise ImportRefusedError(path, b"", "a wheel without METADATA", todo="tell upstream")

@@ -33,6 +33,10 @@ _PLUGINS = frozenset({
 })  # fmt: skip
 
 
+OWN_PLUGIN = '"${PN}"'
+"""What EPYTEST_PLUGINS says of the package itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class Checks:
     """``runner`` is a word of ``distutils_enable_tests``, empty if the sdist has no tests."""
@@ -54,11 +58,29 @@ def checks(
     own = {canonicalize_name(metadata.name)}
     always = {canonicalize_name(each.name) for each in metadata.requires if each.marker is None}
     left = {name: each for name, each in wanted.items() if name not in _UNWANTED | own}
-    plugins = sorted(n for n in left if n.startswith("pytest-") or n in _PLUGINS)
+    plugins: list[str] = sorted(n for n in left if n.startswith("pytest-") or n in _PLUGINS)
     requires = [each for name, each in sorted(left.items()) if name not in plugins]
     requires = [each for each in requires if canonicalize_name(each.name) not in always]
     runner = "pytest" if uses_pytest or plugins else _plain_runner(sdist)
+    if _is_plugin(sdist, pyproject, metadata.name):
+        plugins.insert(0, OWN_PLUGIN)
     return Checks(runner, tuple(plugins) if runner == "pytest" else (), tuple(requires))
+
+
+def _is_plugin(sdist: Sdist, pyproject: Mapping[str, Any], project: str) -> bool:
+    """Whether the project is a plugin of pytest itself, which its tests need to load."""
+    name = canonicalize_name(project)
+    if name.startswith("pytest-") or name in _PLUGINS:
+        return True
+    table = pyproject.get("project")
+    points = table.get("entry-points") if isinstance(table, dict) else None
+    files = ("setup.py", "setup.cfg")
+    listed = sdist.first(r"(?:src/)?[^/]+\.egg-info/entry_points\.txt") or ""
+    return (
+        (isinstance(points, dict) and "pytest11" in points)
+        or "[pytest11]" in listed
+        or any("pytest11" in (sdist.text(each) or "") for each in files)
+    )
 
 
 def _of_extras(metadata: Metadata, scope: Scope, where: str) -> Iterable[Requirement]:

@@ -17,7 +17,7 @@ from cloche.autogen.package import Ebuild, Maintainer, Package, Source
 from cloche.autogen.pypi import licences
 from cloche.autogen.pypi.archive import Sdist
 from cloche.autogen.pypi.backends import STANDALONE, backend, is_brought
-from cloche.autogen.pypi.checks import TEST_EXTRAS, Checks, checks
+from cloche.autogen.pypi.checks import OWN_PLUGIN, TEST_EXTRAS, Checks, checks
 from cloche.autogen.pypi.markers import Scope
 from cloche.autogen.pypi.names import SdistNames, sdist_names
 from cloche.autogen.pypi.needs import Naming, merged, needs, needs_with, wanted_extras
@@ -89,7 +89,8 @@ def package(
     # The eclass makes dependencies of these.
     for project in backend(build).brought[: backend(build).needed]:
         naming.package(Requirement(project))
-    for project in (*tests.plugins, *(["pytest"] if tests.runner == "pytest" else [])):
+    plugins = [each for each in tests.plugins if each != OWN_PLUGIN]
+    for project in (*plugins, *(["pytest"] if tests.runner == "pytest" else [])):
         of_tests.package(Requirement(project))
     native = has_extensions(sdist, build, (wheel.is_pure for wheel in release.wheels))
     bdepend = _bdepend(build, metadata, names, scope, naming, cp)
@@ -205,8 +206,10 @@ def _homepage(metadata: Metadata, page: str) -> tuple[str, ...]:
     home = next((url for label, url in usable if label in _HOME), None)
     code = next((url for label, url in usable if label in _CODE), None)
     code = code or next((url for _, url in usable if _REPOSITORY.fullmatch(url)), None)
-    found = dict.fromkeys(url.rstrip("/") for url in (home, code) if url is not None)
-    return tuple(found) or tuple(url for _, url in usable[:1]) or (page,)
+    others = [url for _, url in usable[:1]]
+    chosen = [url for url in (home, code) if url is not None] or others or [page]
+    # A word that ends with “?” would be a condition (PMS 8.2).
+    return tuple(dict.fromkeys(url.rstrip("/?") for url in chosen))
 
 
 def _remote_ids(metadata: Metadata) -> tuple[tuple[str, str], ...]:

@@ -19,7 +19,7 @@ from cloche.autogen.pypi import names, pythons
 from cloche.autogen.pypi.archive import Sdist, read_sdist, wheel_metadata
 from cloche.autogen.pypi.ebuild import Policy, Published, package
 from cloche.autogen.pypi.index import Index, Page, best_wheel
-from cloche.autogen.pypi.needs import Named, Naming
+from cloche.autogen.pypi.needs import Named, Naming, wanted_extras
 from cloche.autogen.pypi.project import (
     Metadata,
     build_system,
@@ -100,6 +100,7 @@ class Generator:
     deps: bool = False
     report: Callable[[str], None] = lambda _: None
     crates_url: str | None = None
+    _read: dict[str, Metadata] = field(default_factory=dict)
 
     def packages(self, first: Wanted) -> tuple[Package, ...]:
         """The package of a project, with `deps` also those that no tree has.
@@ -243,7 +244,8 @@ class Generator:
         if elsewhere is not None:
             needed.pop(project, None)
             return Named(elsewhere, (), None, project not in _WITHOUT_TARGETS)
-        return Named(self._cp(project), versions)
+        flags = self._offered(project) if requirement.extras else None
+        return Named(self._cp(project), versions, flags)
 
     def _has_targets(self, cp: str) -> bool:
         """Whether a package of a tree has Python targets. Raises `RefusedError`."""
@@ -259,16 +261,30 @@ class Generator:
         except NotPublishedError:
             return ()
 
+    def _offered(self, project: str) -> frozenset[str] | None:
+        """The extras that would be flags of a project's package; None if it is not published."""
+        try:
+            return frozenset(wanted_extras(self._described(project).extras))
+        except (NotPublishedError, RefusedError):
+            return None
+
     def _required(self, project: str, extra: str) -> tuple[Requirement, ...]:
         """What the newest release of another project requires with an extra."""
-        release = chosen(self.index.page(project), None)
         self.report(f"{project}[{extra}]")
-        wheel = best_wheel(release.wheels)
-        data = self.index.metadata(wheel) if wheel is not None else None
-        if data is not None:
-            return read_metadata(data, project).requires
-        sdist = read_sdist(self.index.fetch(release.sdist, self.distdir))
-        return self._metadata(release, sdist).requires
+        return self._described(project).requires
+
+    def _described(self, project: str) -> Metadata:
+        """The metadata of the newest release of another project."""
+        if project not in self._read:
+            release = chosen(self.index.page(project), None)
+            wheel = best_wheel(release.wheels)
+            data = self.index.metadata(wheel) if wheel is not None else None
+            if data is not None:
+                self._read[project] = read_metadata(data, project)
+            else:
+                sdist = read_sdist(self.index.fetch(release.sdist, self.distdir))
+                self._read[project] = self._metadata(release, sdist)
+        return self._read[project]
 
 
 @cache

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,11 +25,12 @@ from cloche.seeds.debian.pip_config import PipSettings
 
 if TYPE_CHECKING:
     import requests
-    from pypi_simple import DistributionPackage, PyPISimple
+    from pypi_simple import DistributionPackage, ProjectPage
 
 _TIMEOUT = 60.0  # seconds without an answer
 _LARGEST = 1 << 30  # bytes of one file
 _METADATA = 1 << 22  # bytes of METADATA
+_PAGE = 128 << 20  # bytes of a project's page
 _STRONG = ("sha256", "sha512", "sha384", "blake2b")
 
 
@@ -94,27 +96,42 @@ class Index(contextlib.AbstractContextManager["Index"]):
         return self._pages[project]
 
     def _page(self, project: str) -> Page:
-        import requests
         from pypi_simple import PyPISimple
-        from pypi_simple.errors import NoSuchProjectError, UnsupportedRepoVersionError
+        from pypi_simple.errors import UnsupportedRepoVersionError
 
         for place in self._places:
             client: PyPISimple = PyPISimple(place, session=self._session)
             try:
-                found = client.get_project_page(project, timeout=_TIMEOUT)
-            except NoSuchProjectError:
-                continue
-            except (ValueError, UnsupportedRepoVersionError) as error:
+                found = self._listed(client.get_project_url(project), client.accept, project)
+            except (ValueError, RecursionError, UnsupportedRepoVersionError) as error:
                 what = f"the index's page of {project} is malformed"
                 raise UpstreamError(what, where=shown(place), todo="try another index") from error
-            except requests.RequestException as error:
-                what = f"the index does not answer: {type(error).__name__}"
-                todo = "check the network and pip's settings (index-url, cert, proxy)"
-                raise UpstreamError(what, where=shown(place), todo=todo) from error
-            return Page(project, tuple(filter(None, map(_file, found.packages))))
+            if found is not None:
+                return Page(project, tuple(filter(None, map(_file, found.packages))))
         what = f"the index has no project {project}"
         todo = "check its name; --index-url names another index"
         raise NotPublishedError(what, where=", ".join(map(shown, self._places)) or None, todo=todo)
+
+    def _listed(self, uri: str, accept: str, project: str) -> ProjectPage | None:
+        """A page; None if the index has no such project. Raises `UpstreamError`, ValueError."""
+        import requests
+        import urllib3
+
+        try:
+            with self._session.get(
+                uri, stream=True, timeout=_TIMEOUT, headers={"Accept": accept}
+            ) as answer:
+                if answer.status_code == 404:
+                    return None
+                answer.raise_for_status()
+                body = b"".join(_bounded(answer.iter_content(1 << 18), _PAGE, uri))
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+            what = f"the index does not answer: {type(error).__name__}"
+            todo = "check the network and pip's settings (index-url, cert, proxy)"
+            raise UpstreamError(what, where=shown(uri), todo=todo) from error
+        return parsed_page(
+            answer.headers.get("Content-Type", "text/html"), body, answer.url, project
+        )
 
     def fetch(
         self,
@@ -175,19 +192,41 @@ class Index(contextlib.AbstractContextManager["Index"]):
         import requests
         import urllib3
 
-        got = 0
         try:
             with self._session.get(uri, stream=True, timeout=_TIMEOUT) as answer:
                 answer.raise_for_status()
-                for block in answer.iter_content(1 << 18):
-                    got += len(block)
-                    if got > limit:
-                        what = f"more than {limit} bytes"
-                        raise UpstreamError(what, where=shown(uri), todo="do not use the file")
-                    yield block
+                yield from _bounded(answer.iter_content(1 << 18), limit, uri)
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             what = f"cannot be fetched: {type(error).__name__}"
             raise UpstreamError(what, where=shown(uri), todo="run it again") from error
+
+
+def _bounded(blocks: Iterable[bytes], limit: int, uri: str) -> Iterator[bytes]:
+    """The blocks of an answer, up to a limit in bytes. Raises `UpstreamError`."""
+    got = 0
+    for block in blocks:
+        got += len(block)
+        if got > limit:
+            what = f"more than {limit} bytes"
+            raise UpstreamError(what, where=shown(uri), todo="do not use the file")
+        yield block
+
+
+def parsed_page(kind: str, body: bytes, uri: str, project: str) -> ProjectPage:
+    """A project's page of a Content-Type, JSON (PEP 691) or HTML (PEP 503).
+
+    Raises ValueError, RecursionError, UnsupportedRepoVersionError.
+    """
+    from pypi_simple import ProjectPage
+
+    name, _, rest = kind.partition(";")
+    name = name.strip().lower()
+    if name == "application/vnd.pypi.simple.v1+json":
+        return ProjectPage.from_json_data(json.loads(body), uri)
+    if name in ("application/vnd.pypi.simple.v1+html", "text/html"):
+        charset = rest.partition("charset=")[2].strip(" \"'") or None
+        return ProjectPage.from_html(project, body, uri, charset)
+    raise ValueError(f"Content-Type {name}")
 
 
 def _file(listed: DistributionPackage) -> File | None:

@@ -6,14 +6,24 @@ can have: there are few. So a tree of and/or keeps its meaning whatever its form
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
 from packaging.markers import Marker, UndefinedComparison, UndefinedEnvironmentName
+from packaging.utils import canonicalize_name
 
-from cloche.autogen.dependencies import AllOf, AnyOf, Atom, Dependency, ForPythons, WithUse
+from cloche.autogen.dependencies import (
+    AllOf,
+    AnyOf,
+    Atom,
+    Dependency,
+    ForPythons,
+    WithUse,
+    atoms,
+)
 from cloche.autogen.errors import RefusedError
 from cloche.autogen.pypi.pythons import PATCHES, minor
 
@@ -59,7 +69,8 @@ def conditions(
     found: list[Condition] = []
     plain: dict[tuple[str, str], tuple[int, ...]] = {}
     arches = scope.arches if "platform_machine" in text else ("",)
-    for extra in ("", *sorted(extras)) if "extra" in text else ("",):
+    named = {extra for extra in extras if extra in _extras_of(text)}
+    for extra in ("", *sorted(named)):
         grouped: dict[tuple[str, tuple[str, int] | None], list[str]] = defaultdict(list)
         for arch in arches:
             for target in scope.targets:
@@ -72,6 +83,15 @@ def conditions(
                     grouped[arch, _patches(true, text, where)].append(target)
         found += _joined(extra, grouped, arches)
     return tuple(found)
+
+
+@cache
+def _extras_of(text: str) -> frozenset[str]:
+    """Extras that a marker may name: for others it is as without any (PEP 685)."""
+    if "extra" not in text:
+        return frozenset()
+    words = (word for part in re.findall(r'"([^"]*)"', text) for word in re.split(r"[\s,]+", part))
+    return frozenset(map(canonicalize_name, words))
 
 
 def _joined(
@@ -104,6 +124,11 @@ def _true_patches(
 
 
 @cache
+def _parsed(text: str) -> Marker:
+    return Marker(text)
+
+
+@cache
 def _true(
     text: str, target: str, patch: int, arch: str, extra: str, kernel: str, where: str
 ) -> bool:
@@ -123,7 +148,7 @@ def _true(
         "extra": extra,
     }
     try:
-        return Marker(text).evaluate(environment)
+        return _parsed(text).evaluate(environment)
     except (UndefinedComparison, UndefinedEnvironmentName) as error:
         what = f"the marker “{text}” cannot be evaluated"
         raise RefusedError(what, where=where, todo="tell upstream") from error
@@ -144,9 +169,13 @@ def _patches(true: Sequence[int], text: str, where: str) -> tuple[str, int] | No
 def under(
     condition: Condition, wanted: Sequence[Dependency], scope: Scope
 ) -> tuple[Dependency, ...]:
-    """What is wanted, under its conditions."""
+    """What is wanted, under its conditions. Raises `RefusedError`: no choice may have blockers."""
     inner = tuple(wanted)
     if condition.patches is not None:
+        if any(atom.blocks for atom in atoms(inner)):
+            name = next(atoms(inner)).cp
+            what = f"versions of {name} are left out for some patch levels of Python only"
+            raise RefusedError(what, todo="write this ebuild by hand")
         return tuple(
             _flagged(condition, ForPythons((target,), (_unless(condition.patches, target, inner),)))
             for target in condition.targets

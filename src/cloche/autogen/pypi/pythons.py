@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
@@ -39,7 +39,8 @@ def known_targets(description: str) -> tuple[str, ...]:
 def pythons(requires: str | None, known: Sequence[str], where: str) -> Pythons:
     """The targets that Requires-Python accepts, with all its clauses. Raises `RefusedError`.
 
-    A target whose first patch levels are left out needs an interpreter from the next one on.
+    A target whose first patch levels are left out needs an interpreter from the next one on; one
+    that only lacks others must not have these.
     """
     try:
         wanted = SpecifierSet(requires or "")
@@ -53,13 +54,22 @@ def pythons(requires: str | None, known: Sequence[str], where: str) -> Pythons:
             continue
         targets.append(target)
         if refused:
-            version = f"{minor(target)}.{refused[-1] + 1}"
-            atom = Atom("dev-lang/python", ">=", version, slot=minor(target))
-            interpreters.append(ForPythons((target,), (atom,)))
+            interpreters.append(ForPythons((target,), tuple(_but(target, refused))))
     if not targets:
         what = f"no target of {', '.join(map(minor, known))} is in Requires-Python “{requires}”"
         raise RefusedError(what, where=where, todo="choose another release")
     return Pythons(tuple(targets), tuple(interpreters))
+
+
+def _but(target: str, refused: Sequence[int]) -> Iterator[Atom]:
+    """The interpreters of a target without these patch levels."""
+    slot = minor(target)
+    first = next(n for n in range(PATCHES) if n not in refused)
+    python = Atom("dev-lang/python", slot=slot)
+    yield replace(python, operator=">=", version=f"{slot}.{first}") if first else python
+    for level in refused:
+        if level > first:
+            yield replace(python, operator="~", version=f"{slot}.{level}", blocks=True)
 
 
 def compat(targets: Iterable[str]) -> str:

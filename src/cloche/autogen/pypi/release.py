@@ -44,19 +44,18 @@ def chosen(page: Page, wanted: Version | None, kept: Collection[Version] = ()) -
         what = f"release {version} was withdrawn (yanked): {yanked}"
         raise RefusedError(what, where=page.project, todo=_others(page))
     gentoo_version(version, page.project)
-    finals = [each for each in page.versions if not each.is_prerelease]
-    other = out_of_order(version, {*finals, *kept})
+    sdists = [file for suffix in _SDISTS for file in files if file.name.endswith(suffix)]
+    if not sdists:
+        what = f"release {version} has no source archive (.tar.gz or .zip)"
+        raise RefusedError(what, where=page.project, todo="write this ebuild by hand")
+    sdist = sdists[0]
+    version = sdist.version  # 1.0 and 1.0.0 are equal for Python: as upstream spells it
+    finals = [each for each in page.versions if not each.is_prerelease and each != version]
+    other = out_of_order(version, [*finals, *kept])
     if other is not None:
         what = f"Gentoo would order {version} and {other} otherwise than Python does"
         raise RefusedError(what, where=page.project, todo="choose another release")
-    sdists = [file for file in files if not file.is_wheel]
-    for suffix in _SDISTS:
-        found = next((file for file in sdists if file.name.endswith(suffix)), None)
-        if found is not None:
-            wheels = tuple(file for file in files if file.is_wheel)
-            return Release(page.project, files[0].version, found, wheels)
-    what = f"release {version} has no source archive (.tar.gz or .zip)"
-    raise RefusedError(what, where=page.project, todo="write this ebuild by hand")
+    return Release(page.project, version, sdist, tuple(file for file in files if file.is_wheel))
 
 
 def missing(page: Page, kept: Collection[Version]) -> tuple[str, ...]:
