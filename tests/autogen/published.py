@@ -59,6 +59,7 @@ class Index:
     raw: dict[str, bytes] = field(default_factory=dict)  # pages as they are
     asked: list[str] = field(default_factory=list)
     answers: list[tuple[str, int]] = field(default_factory=list)  # with their statuses
+    kind: str = "application/vnd.pypi.simple.v1+json"  # of raw pages
 
     def add(self, project: str, filename: str, data: bytes, **more: Any) -> None:
         digest = hashlib.sha256(data).hexdigest()
@@ -97,7 +98,7 @@ def served() -> Iterator[Index]:
             index.asked.append(self.path)
             kind, _, name = self.path.strip("/").partition("/")
             if kind == "simple" and name in index.raw:
-                self._answer(index.raw[name], "application/vnd.pypi.simple.v1+json")
+                self._answer(index.raw[name], index.kind)
             elif kind == "simple" and name in index.pages:
                 page = {"meta": {"api-version": "1.1"}, "name": name, "files": index.pages[name],
                         "versions": []}  # fmt: skip

@@ -72,6 +72,16 @@ def test_a_list_that_is_cut_off_is_one_line_and_its_first_page_stays(bench: Benc
     assert lists == [304, 200]
 
 
+def test_a_list_that_does_not_end_is_refused(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its newest entry may be behind what was read."""
+    monkeypatch.setattr("cloche.autogen.github.api._PAGES", 2)
+    bench.forge.page_size = 1
+    bench.forge.release("v1.3")
+    assert bench.run().exit_code == 0
+    bench.forge.release("v1.4")
+    assert "a list of more than 2 pages" in failed(bench).what
+
+
 def test_a_next_page_elsewhere_is_refused(bench: Bench) -> None:
     body = json.dumps(bench.forge.releases).encode()
     link = {"Link": '<http://127.0.0.2:1/repos?page=2>; rel="next"'}

@@ -236,6 +236,29 @@ def test_hostile_build_files_are_read_in_linear_time(unit: str) -> None:
     assert time.monotonic() - begin < 20
 
 
+def test_the_version_is_a_variable_only_at_the_end_of_an_address() -> None:
+    """An owner or a project may have the same digits in its name."""
+    page = "https://github.com/larry-1.2/hello-1.2"
+    project = Project("larry-1.2/hello-1.2", page, "x", "https://x.org/?", "MIT", archived=False)
+    version = version_of("v1.2-rc1", ("hello",))
+    archive = Archive("hello-1.2_rc1.gh.tar.gz", f"{page}/archive/refs/tags/v1.2-rc1.tar.gz")
+    sdist = Sdist("hello-1.2-rc1", frozenset({"configure"}), ())
+    release = Release(project, version, archive, Source(archive.name, 1, ()), sdist, Recipe())
+    ebuild = package(release, Policy("app-misc", "hello"), names(), Trees(())).ebuild
+    assert ebuild.sources == (
+        'MY_PV="${PV/_rc/-rc}"',
+        f'SRC_URI="{page}/archive/refs/tags/v${{MY_PV}}.tar.gz -> ${{P}}.gh.tar.gz"',
+        'S="${WORKDIR}/hello-${MY_PV}"',
+    )
+    assert ebuild.before == ()
+
+
+def test_a_homepage_does_not_end_as_a_condition_does(bench: Bench) -> None:
+    bench.forge.about["homepage"] = "https://hello.example.org/?"
+    text, _ = write(bench, MESON_FILES)
+    assert "\thttps://hello.example.org\n" in text
+
+
 def test_a_release_of_github_itself_has_its_remote_id() -> None:
     project = Project(NAME, f"https://github.com/{NAME}", "Says hello", None, "MIT", archived=False)
     version = version_of("v1.2", ("hello",))

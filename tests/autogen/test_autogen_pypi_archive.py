@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from tests.autogen.published import Desk, metadata, tarball
+from tests.autogen.published import BACKEND, Desk, metadata, tarball
 
 from cloche.archives.errors import ImportRefusedError
 from cloche.autogen.pypi import archive
@@ -102,6 +102,41 @@ def test_what_is_no_archive_is_refused(tmp_path: Path, name: str, data: bytes) -
         wheel_metadata(written(tmp_path, data, "a-1-py3-none-any.whl"))
 
 
+def test_archives_that_cannot_be_read_are_one_line(tmp_path: Path) -> None:
+    """Encrypted ones, and those whose compressed data are not."""
+    for method in (zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        made = io.BytesIO()
+        with zipfile.ZipFile(made, "w", method) as target:
+            target.writestr("a-1/setup.py", "x" * 1000)
+            target.writestr("a-1.dist-info/METADATA", "x" * 1000)
+        data = bytearray(made.getvalue())
+        for name in (b"setup.py", b"METADATA"):
+            at = data.index(name) + len(name)
+            data[at : at + 12] = b"\xff" * 12
+        for read, name in ((read_sdist, "a-1.zip"), (wheel_metadata, "a-1-py3-none-any.whl")):
+            with pytest.raises(ImportRefusedError, match="corrupt"):
+                read(written(tmp_path, bytes(data), name))
+    data = bytearray(zipped(tmp_path, ("a-1/setup.py", "x")).read_bytes())
+    for signature, flag in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        data[data.index(signature) + flag] |= 1
+    with pytest.raises(ImportRefusedError, match="encrypted"):
+        read_sdist(written(tmp_path, bytes(data), "a-1.zip"))
+
+
+@pytest.mark.parametrize("comment", [b"", b"x" * 50])
+def test_a_zip_archive_with_a_long_list_is_refused_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, comment: bytes
+) -> None:
+    monkeypatch.setattr(archive, "_LIST", 100)
+    path = zipped(tmp_path, *((f"a-1/{number}", "") for number in range(10)))
+    with zipfile.ZipFile(path, "a") as target:
+        target.comment = comment
+    with pytest.raises(ImportRefusedError, match="over the limit"):
+        read_sdist(path)
+    monkeypatch.setattr(archive, "_LIST", 10_000)
+    assert len(read_sdist(path).names) == 10
+
+
 def test_code_of_an_sdist_is_not_run(desk: Desk) -> None:
     trap = desk.room / "was-run"
     code = f"open({str(trap)!r}, 'w')\nfrom setuptools import setup\nsetup(name='hello')\n"
@@ -112,6 +147,30 @@ def test_code_of_an_sdist_is_not_run(desk: Desk) -> None:
     assert done.exit_code == 0, done.output
     assert not trap.exists()
     assert "DISTUTILS_USE_PEP517=standalone" in desk.text("dev-python/hello/hello-1.ebuild")
+
+
+PLUGIN = '[project]\nname = "hello"\n[project.entry-points.pytest11]\nhello = "hello"\n'
+
+
+@pytest.mark.parametrize(
+    ("name", "files", "plugin"),
+    [
+        ("pytest-hello", {}, True),
+        ("hello", {}, False),
+        ("hello", {"pyproject.toml": f"{BACKEND}{PLUGIN}"}, True),
+        ("hello", {"setup.py": "setup(entry_points={'pytest11': []})"}, True),
+        ("hello", {"hello.egg-info/entry_points.txt": "[pytest11]\nhello = hello\n"}, True),
+    ],
+)
+def test_a_plugin_of_pytest_is_loaded_by_its_own_tests(
+    desk: Desk, name: str, files: dict[str, str], plugin: bool
+) -> None:
+    desk.index.release(name, "1", files={"conftest.py": "", "test_a.py": "", **files})
+    done = desk.run(name)
+    assert done.exit_code == 0, done.output
+    text = desk.text(f"dev-python/{name}/{name}-1.ebuild")
+    assert ('EPYTEST_PLUGINS=( "${PN}" )\n' in text) == plugin
+    assert "needs what no repository has" not in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -274,6 +274,39 @@ def test_a_malformed_index_is_one_line(desk: Desk, page: bytes) -> None:
     assert "is malformed" in str(error)
 
 
+def test_a_page_without_end_is_refused(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish(desk)
+    monkeypatch.setattr("cloche.autogen.pypi.index._PAGE", 100)
+    assert "more than 100 bytes" in str(failed(desk, "hello"))
+
+
+def test_an_index_of_html_pages_is_read(desk: Desk) -> None:
+    publish(desk)
+    (sdist, made) = desk.index.pages.pop("hello")
+    links = "".join(
+        f'<a href="{each["url"]}#sha256={each["hashes"]["sha256"]}">{each["filename"]}</a>\n'
+        for each in (sdist, made)
+    )
+    desk.index.raw["hello"] = f"<!DOCTYPE html><html><body>{links}</body></html>".encode()
+    desk.index.kind = "text/html; charset=utf-8"
+    assert desk.run("hello").exit_code == 0
+    assert desk.text(EBUILD)
+    desk.index.kind = "application/octet-stream"
+    assert "is malformed" in str(failed(desk, "hello"))
+
+
+def test_notes_are_one_line_on_a_terminal(desk: Desk) -> None:
+    publish(desk, "1.1")
+    desk.run("hello")
+    desk.index.pages.clear()
+    publish(desk, "1.1", yanked="gone\x1b[2J\nnote: all is well")
+    publish(desk, "1.2")
+    done = desk.run("hello")
+    assert "gone" in done.stderr
+    assert "\x1b" not in done.stderr
+    assert "\nnote: all is well" not in done.stderr
+
+
 def test_the_newest_final_release_is_meant(desk: Desk) -> None:
     for version in ("1.0", "1.9", "1.10", "2.0rc1", "1.11.dev0"):
         publish(desk, version)
@@ -293,6 +326,22 @@ def test_a_version_whose_order_would_differ_is_refused(desk: Desk) -> None:
     publish(desk, "1.0.post1")
     publish(desk, "1.0.0")
     assert "would order 1.0.post1 and 1.0.0 otherwise" in str(failed(desk, "hello==1.0.post1"))
+
+
+def test_a_version_is_spelt_as_upstream_does(desk: Desk) -> None:
+    """1.0 and 1.0.0 are equal for Python, and not for Gentoo."""
+    publish(desk, "1.0.0")
+    publish(desk, "2.0")
+    assert desk.run("hello==1.0").exit_code == 0
+    assert desk.run("hello==1.0.0").exit_code == 0
+    assert [p.name for p in desk.repository.glob("*/*/*.ebuild")] == ["hello-1.0.0.ebuild"]
+
+
+def test_a_version_that_is_spelt_otherwise_by_an_ebuild_is_refused(desk: Desk) -> None:
+    publish(desk, "1.0.0")
+    (desk.repository / "dev-python/hello").mkdir(parents=True)
+    (desk.repository / "dev-python/hello/hello-1.0.ebuild").write_text("EAPI=8\n")
+    assert "would order 1.0.0 and 1.0 otherwise" in str(failed(desk, "hello"))
 
 
 def test_a_release_without_an_sdist_is_refused(desk: Desk) -> None:

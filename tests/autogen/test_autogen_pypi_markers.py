@@ -169,6 +169,41 @@ def test_a_patch_level_is_a_dependency_on_the_interpreter() -> None:
     ]  # fmt: skip
 
 
+def test_a_single_patch_level_that_is_left_out_leaves_the_others() -> None:
+    found = pythons(">=3.11.2,!=3.11.4,!=3.12.1", ("python3_11", "python3_12"), "x")
+    assert [*lines(found.interpreters)] == [
+        "\t$(python_gen_cond_dep '", "\t\t>=dev-lang/python-3.11.2:3.11",
+        "\t\t!~dev-lang/python-3.11.4:3.11", "\t' 3.11)",
+        "\t$(python_gen_cond_dep '", "\t\tdev-lang/python:3.12",
+        "\t\t!~dev-lang/python-3.12.1:3.12", "\t' 3.12)",
+    ]  # fmt: skip
+
+
+def test_a_choice_has_no_blockers() -> None:
+    """`|| ( >=dev-lang/python-3.11.3 !~dev-python/foo-1 )` would not say what is meant."""
+    marker = Marker('python_full_version < "3.11.3"')
+    (condition,) = conditions(marker, SCOPE, EXTRAS, "x")
+    blocker = Atom(FOO.cp, "~", "1", blocks=True)
+    with pytest.raises(RefusedError, match="patch levels"):
+        under(condition, (FOO, blocker), SCOPE)
+
+
+@pytest.mark.parametrize(
+    ("marker", "extra"),
+    [
+        ('extra == "Speed"', "speed"),
+        ('extra == "fast_math"', "fast-math"),
+        ('extra != "speed"', "speed"),
+        ('extra in "socks speed"', "speed"),
+        ('"speed" == extra or python_version < "3"', "speed"),
+    ],
+)
+def test_extras_that_a_marker_does_not_name_need_not_be_tried(marker: str, extra: str) -> None:
+    few = conditions(Marker(marker), SCOPE, (extra,), "x")
+    many = conditions(Marker(marker), SCOPE, (extra, *(f"e{n}" for n in range(50))), "x")
+    assert few == many
+
+
 @pytest.mark.parametrize("requires", ["<3.8", ">=4", "rubbish", ">=3.11.9000,<3.12"])
 def test_no_target_is_refused(requires: str) -> None:
     with pytest.raises(RefusedError, match="Requires-Python"):

@@ -240,6 +240,13 @@ def test_an_extra_is_a_flag_only_where_the_tree_has_it(desk: Desk, iuse: str) ->
     assert "other" not in text
 
 
+def test_an_extra_that_a_package_lacks_is_no_flag_of_its_new_ebuild(desk: Desk) -> None:
+    desk.index.release("app", "1", "Requires-Dist: lib[fast,slow]")
+    desk.index.release("lib", "1", "Provides-Extra: fast")
+    assert desk.run("app", "--deps").exit_code == 0
+    assert "\tdev-python/lib[fast,${PYTHON_USEDEP}]\n" in desk.text("dev-python/app/app-1.ebuild")
+
+
 def test_an_extra_of_all_extras_is_whole(desk: Desk) -> None:
     desk.index.release(
         "app", "1",

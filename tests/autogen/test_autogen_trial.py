@@ -12,7 +12,8 @@ from tests.support import Store, project
 
 from cloche.autogen.errors import RefusedError
 from cloche.autogen.marked import block, is_untouched, own_lines, sealed
-from cloche.autogen.trial import Lacking, declare
+from cloche.autogen.trial import Lacking, declare, variables
+from cloche.building.diagnose import missing_in
 
 PROJECT = Path(__file__).parent / "project"
 OWN = '[build-system]\nrequires = []\nbuild-backend = "own"\nbackend-path = ["."]\n'
@@ -59,6 +60,20 @@ def test_what_a_build_misses_becomes_lines_of_the_users_block(tmp_path: Path) ->
     path.write_text("EAPI=8\n")
     with pytest.raises(RefusedError, match="no block"):
         declare(path, [header])
+
+
+@pytest.mark.parametrize(
+    ("log", "expected"),
+    [
+        ("/usr/bin/ld: cannot find -lz: No such file", ["DEPEND", "RDEPEND"]),
+        ("x.c:1:10: fatal error: zlib.h: No such file or directory", ["DEPEND"]),
+        ("ModuleNotFoundError: No module named 'b'", ["BDEPEND"]),
+    ],
+)
+def test_what_is_linked_to_is_needed_at_run_time_too(log: str, expected: list[str]) -> None:
+    (missing,) = missing_in(log)
+    assert [*variables(missing, of_tests=False)] == expected
+    assert [*variables(missing, of_tests=True)] == expected[:1]
 
 
 @pytest.mark.real

@@ -179,11 +179,11 @@ def _lacking(context: BuildContext, error: StepError, trees: Trees) -> Iterator[
             continue
         of_tests = error.phase == "test"
         needed = f"{cp}{_USEDEP}" if module and trees.targets_of(cp) == "each" else cp
-        for variable in _variables(missing, of_tests=of_tests):
+        for variable in variables(missing, of_tests=of_tests):
             yield Lacking(cpv, missing.what, variable, needed, of_tests)
 
 
-def _variables(missing: Missing, *, of_tests: bool) -> tuple[str, ...]:
+def variables(missing: Missing, *, of_tests: bool) -> tuple[str, ...]:
     """Where it is declared: what is linked to is needed later, too."""
     if missing.declared != "DEPEND":
         return ("BDEPEND",)

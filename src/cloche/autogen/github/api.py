@@ -74,17 +74,15 @@ class Api(contextlib.AbstractContextManager["Api"]):
     def all(self, path: str) -> tuple[Any, ...]:
         """The entries of all pages of a list. Raises `NotPublishedError`, `UpstreamError`."""
         found: list[Any] = []
-        address: str | None = f"{self._address}/{path}?per_page=100"
+        address = f"{self._address}/{path}?per_page=100"
         for _ in range(_PAGES):
-            if address is None:
-                return tuple(found)
             answer = self._get(address)
             if not isinstance(answer.data, list):
                 raise _malformed(address, "not a list")
             found += answer.data
+            if answer.following is None:
+                return tuple(found)
             address = answer.following
-        if address is None:
-            return tuple(found)
         raise _malformed(address, f"a list of more than {_PAGES} pages")
 
     def _get(self, address: str) -> _Answer:
