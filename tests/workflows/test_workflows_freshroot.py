@@ -136,11 +136,12 @@ def test_emerge_builds_outside_and_others_reuse_it(
 def test_a_root_with_network_has_this_hosts(store: Store, place: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        script = f"cat /etc/resolv.conf; exec 3<>/dev/tcp/127.0.0.1/{port} && echo connected"
+        script = "cat /proc/sys/kernel/hostname /etc/resolv.conf"
+        script += f"; exec 3<>/dev/tcp/127.0.0.1/{port} && echo connected"
         said = run(store, place, f"{script}; echo $http_proxy", "--network", proxy="http://p")
     resolver = Path("/etc/resolv.conf")
     names = resolver.read_text() if resolver.is_file() else ""
-    assert said == f"{names.rstrip()}\nconnected\nhttp://p\n".lstrip()
+    assert said == f"freshroot-debian\n{names.rstrip()}\nconnected\nhttp://p\n".lstrip()
 
 
 def test_what_the_root_says_counts(store: Store, place: Path) -> None:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
+from cloche.workflows.freshroot import host_name
+
 OPENING = "cloche.cli.main, cloche.cli.freshroot, cloche.workflows.freshroot_desk"
 PROGRAM = f"import sys, {OPENING}; import cloche.workflows.freshroot; print(*sys.modules)"
 #: What resolves, builds and draws.
@@ -13,6 +17,18 @@ NOT_NEEDED = (
     *("cloche.output.deliver", "cloche.session.building", "cloche.session.several"),
     *("cloche.display.live", "cloche.audit.audit", "cloche.cli.machine"),
 )
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("web", "freshroot-web"),
+        ("web_2.old+", "freshroot-web-2-old"),
+        ("x" * 80, "freshroot-" + "x" * 53),
+    ],
+)
+def test_a_prompt_says_which_root_it_is_in(name: str, wanted: str) -> None:
+    assert host_name(name) == wanted
 
 
 def test_what_only_builds_need_is_not_loaded() -> None:

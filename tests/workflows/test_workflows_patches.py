@@ -396,6 +396,9 @@ def test_a_rebase_without_a_conflict_writes_little(
     assert (patched / "say-2/0002-shout.patch").read_text() == ""
     assert "morning" in (place / "work/tiny/say-2/say.c").read_text()
     assert "is not of the form" in run(store, place, "rebase", "say", "two", status=2)
+    told = "tiny/say-9: no repository has this version; there are 1, 2"
+    assert told in run(store, place, "rebase", "say", "9", status=2)
+    assert told in run(store, place, "prep", "=tiny/say-9", status=2)
     assert "tiny/old-1: it has no patches" in run(store, place, "rebase", "old", "1", status=2)
 
 

@@ -7,6 +7,7 @@ Its `emerge` is `guest/handover.py`, which asks for packages through a socket: s
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -138,7 +139,8 @@ def opened(
             upper = make_directory(room, "root")
             pin = names.freshroot(context.store.path, room)
             try:
-                yield _furnished(context, room, upper, (bottom, layers), pin, network=network)
+                made = _furnished(context, room, upper, (bottom, layers), pin, network=network)
+                yield _named(made, ground.name)
             finally:
                 context.store.unpin(pin)
 
@@ -160,7 +162,8 @@ def _opened_kept(context: BuildContext, found: Kept, *, network: bool) -> Iterat
     with freshroot_kept.alone(context.store, found.place), _room(context) as room:
         upper = freshroot_kept.opened_top(found)
         pin = names.freshroot(context.store.path, found.place)
-        yield _furnished(context, room, upper, stack, pin, network=network)
+        made = _furnished(context, room, upper, stack, pin, network=network)
+        yield _named(made, found.name)
 
 
 @contextmanager
@@ -195,6 +198,17 @@ def _furnished(
         emulators=context.emulators,
     )
     return Opened(_root(context, sandbox, places), room, requests, pin)
+
+
+def _named(made: Opened, name: str) -> Opened:
+    """The same with a host name, which prompts of shells show."""
+    sandbox = replace(made.root.sandbox, hostname=host_name(name))
+    return replace(made, root=replace(made.root, sandbox=sandbox))
+
+
+def host_name(name: str) -> str:
+    """The host name (hostname(7)) of a freshroot of a machine or seed, or kept under a name."""
+    return re.sub(r"[^a-z0-9]+", "-", f"freshroot-{name}".lower())[:63].strip("-")
 
 
 #: Waits until its standard input ends, as it does with the process at the other end.

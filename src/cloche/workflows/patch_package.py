@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
 
 from cloche.building import patching
 from cloche.building.machine import build_machine, resolve_and_plan
@@ -15,12 +17,15 @@ from cloche.errors import ClocheError
 from cloche.plan.depgraph import BROOT, Package
 from cloche.plan.names import bare, matching, nearest
 from cloche.plan.plan import narrowed
-from cloche.portage.cpv import Cpv, split_cpv
+from cloche.plan.versions import version_key
+from cloche.portage.cpv import BadNameError, Cpv, split_cpv
 from cloche.portage.view import user_patches
 from cloche.records.builds import unknown_package
 from cloche.session.building import with_jobserver
 from cloche.session.choices import Choices
 from cloche.session.session import Session
+
+SHOWN: Final = 12  # versions in a message
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +72,7 @@ def chosen(session: Session, atom: str, machine: str | None = None) -> Iterator[
     names = (machine,) if machine is not None else session.project.machines
     refusals: list[ClocheError] = []
     known: list[str] = []
+    trees: dict[str, Path] = {}
     with ExitStack() as stack:
         for name in names:
             with ExitStack() as attempt:
@@ -76,11 +82,13 @@ def chosen(session: Session, atom: str, machine: str | None = None) -> Iterator[
                     refusals.append(error)
                     continue
                 known += [each.id for each in builder.plan.packages]
+                trees |= builder.context.inputs.snapshots
                 if (package := _matched(builder, atom)) is not None:
                     stack.push(attempt.pop_all())
                     yield Chosen(name, builder, package)
                     return
         if atom.startswith("=") and names:
+            _check_version(atom, trees.values())
             builder = stack.enter_context(planned(session, names[0], (atom,)))
             if (package := _matched(builder, atom)) is not None:
                 yield Chosen(names[0], builder, package)
@@ -99,6 +107,38 @@ def planned(session: Session, name: str, targets: tuple[str, ...]) -> Iterator[B
         with_jobserver(pinned, session.slots) as context,
     ):
         yield resolve_and_plan(context, targets or machine.targets)
+
+
+def _check_version(atom: str, trees: Iterable[Path]) -> None:
+    """See that some repository has the version of an atom, or not the package at all."""
+    try:
+        cpv = split_cpv(atom[1:].partition("::")[0].partition(":")[0])
+    except BadNameError:
+        return  # a pattern, of which Portage says whether something matches
+    there = versions(trees, cpv.category, cpv.pn)
+    if there and version_key(_version(cpv)) not in map(version_key, there):
+        raise ClocheError("no repository has this version", where=str(cpv), todo=in_words(there))
+
+
+def _version(cpv: Cpv) -> str:
+    return cpv.pf.removeprefix(f"{cpv.pn}-")
+
+
+def versions(trees: Iterable[Path], category: str, pn: str) -> tuple[str, ...]:
+    """The versions of a package in some repositories, sorted."""
+    found = set()
+    for tree in trees:
+        for ebuild in (tree / category / pn).glob(f"{pn}-*.ebuild"):
+            with suppress(BadNameError):
+                cpv = split_cpv(f"{category}/{ebuild.stem}")
+                found |= {_version(cpv)} if cpv.pn == pn else set()
+    return tuple(sorted(found, key=version_key))
+
+
+def in_words(there: Sequence[str]) -> str:
+    """The newest versions, for people."""
+    more = "… " if len(there) > SHOWN else ""
+    return f"there {'is' if len(there) == 1 else 'are'} {more}{', '.join(there[-SHOWN:])}"
 
 
 def _matched(builder: Builder, atom: str) -> Package | None:
