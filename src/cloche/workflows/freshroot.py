@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,7 +24,7 @@ from cloche.config.errors import Origin, nearest
 from cloche.config.machine import Machine, Profile
 from cloche.config.project import Project
 from cloche.errors import ClocheError, Exit
-from cloche.layers import Layer
+from cloche.layers import Layer, Merged
 from cloche.linux import descriptors
 from cloche.output.remembered import finished_machine
 from cloche.records.builds import not_built
@@ -185,19 +185,23 @@ def _furnished(
     room, requests = (make_directory(workspace, name) for name in ("room", "requests"))
     bottom, layers = stack
     places = Places(look_into((*bottom, *layers)))
+    top = [upper / "top"] if (upper / "top").is_dir() else []  # of a root that is kept
+    trees = [*(layer.path for layer in (*bottom, *layers)), *top]
+    note = emerge_note(places, trees, workspace)
     sandbox = Sandbox(
         lowers=unions.lowers(context.store, bottom, layers),
         upper=upper,
         binds=(
             *shown_repositories(context),
             *_ours(room),
+            *(() if note else (Bind(GUEST / "freshroot/emerge", EMERGE),)),
             *(_names_of_hosts(places) if network else ()),
         ),
         network=network,
         limits=context.policy.limits,
         emulators=context.emulators,
     )
-    return Opened(_root(context, sandbox, places), room, requests, pin)
+    return Opened(_root(context, sandbox, places, note), room, requests, pin)
 
 
 def _named(made: Opened, name: str) -> Opened:
@@ -264,8 +268,24 @@ def _ours(room: Path) -> tuple[Bind, ...]:
     return (
         Bind(room, PLACE),
         Bind(GUEST, "/run/cloche/guest"),
-        Bind(GUEST / "freshroot/emerge", EMERGE),
     )
+
+
+def emerge_note(places: Places, trees: Sequence[Path], workspace: Path) -> str:
+    """Why our `emerge` cannot be in a root of these trees; empty if it can.
+
+    A layer may hide the mount point: it may have removed all of /usr.
+    """
+    if not any(places.find(each) for each in PORTAGE):
+        return "note: this root has no Portage, so emerge does not work in it"
+    points = make_directory(workspace, "points")
+    point = points / EMERGE.lstrip("/")
+    point.parent.mkdir(parents=True)
+    point.touch()
+    if Merged([points, *trees]).lookup(os.fsencode(EMERGE.lstrip("/"))) is None:
+        above = Path(EMERGE).parent
+        return f"note: {above} of this root is removed or a link, so emerge builds nothing outside"
+    return ""
 
 
 def _names_of_hosts(places: Places) -> Iterator[Bind]:
@@ -275,14 +295,12 @@ def _names_of_hosts(places: Places) -> Iterator[Bind]:
         yield Bind(Path(RESOLVER).resolve(), RESOLVER)
 
 
-def _root(context: BuildContext, sandbox: Sandbox, places: Places) -> Root:
+def _root(context: BuildContext, sandbox: Sandbox, places: Places, note: str) -> Root:
     shell = next((each for each in SHELLS if places.find(each.lstrip("/"))), None)
     environment = {**context.inputs.environment, "PATH": PATH, "FEATURES": FEATURES}
     environment["CLOCHE_FEATURES"] = FEATURES  # FEATURES=… before emerge adds to these
     if sandbox.network:
         environment |= {name: context.proxies[name] for name in PROXIES if name in context.proxies}
-    emerges = any(places.find(each) for each in PORTAGE)
-    note = "" if emerges else "note: this root has no Portage, so emerge does not work in it"
     return Root(sandbox, shell=shell, environment=environment, note=note)
 
 
