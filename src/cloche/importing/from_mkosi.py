@@ -1,7 +1,7 @@
 """A project of a directory of mkosi: its packages and its /etc/portage become a machine.
 
-mkosi's own settings are taken as mkosi gives them (`mkosi --json summary`, or `$MKOSI_CONFIG` of its
-scripts), and never parsed here. The project is the directory that mkosi.conf includes; its
+mkosi's own settings are taken as mkosi gives them (`mkosi --json summary`, or `$MKOSI_CONFIG` of
+its scripts), and never parsed here. The project is the directory that mkosi.conf includes; its
 cloche.toml is written once, and belongs to the user from then on.
 """
 
@@ -30,6 +30,7 @@ TREES: Final = ("mkosi.pkgmngr", "mkosi.sandbox", "mkosi.skeleton")
 CONFIGURATION: Final = "etc/portage"
 PACKAGES: Final = "CLOCHE_PACKAGES"  # in the environment, as the script ``configure`` writes it
 _SEED: Final = {"debian": {"type": "debian", "suite": "bookworm"}}
+_OUTPUT: Final = {"stage4": True, "portage": False}  # mkosi copies mkosi.skeleton itself
 _GENTOO: Final = "/var/db/repos/gentoo"
 _PROFILES: Final = "/profiles/"
 _INCLUDED: Final = ("mkosi.conf", "configure", "sync")
@@ -154,7 +155,7 @@ def machine_files(
         **_named("packages", [word for word in words if not word.startswith("@")]),
     }
     comment = _OF_MKOSI.format(portage.name)
-    text = machine_text(MachineFile(comment, keys, tables={"output": {"stage4": True}}))
+    text = machine_text(MachineFile(comment, keys, tables={"output": _OUTPUT}))
     files = {
         f"machines/{MACHINE}.toml": ProjectFile(text),
         **_placed(f"portage/{FRAGMENT}", cleaned.fragment),

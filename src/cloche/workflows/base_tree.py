@@ -51,8 +51,8 @@ def record_of(project: Path) -> Mapping[str, str]:
 def lay_out(project: Path, tarball: Path, blob: str, *, unpack: bool) -> bool:
     """Make the base tree of a tarball, whose ID is ``blob``, unless it is that already.
 
-    Without ``unpack`` it is a link to the tarball, which mkosi unpacks itself: of an ordinary user's
-    tree it would not have the owners. Tells whether something was done. Raises ClocheError.
+    Without ``unpack`` it is a link to the tarball, which mkosi unpacks itself: of an ordinary
+    user's tree it would not have the owners. Tells whether something was done. Raises ClocheError.
     """
     base, new = project / BASE, project / f".{BASE}.new"
     kind = "directory" if unpack else "tarball"
