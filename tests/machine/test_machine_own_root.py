@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import stock_emerge
-from own import TOML, prepared
+from own import BINARY, MINIMAL, TOML, prepared
 from tests import containers
 from tests.support import Store
 
@@ -133,14 +133,6 @@ def test_the_tarball_is_the_root(built: Built, ground: Path) -> None:
     shutil.rmtree(root)
 
 
-MINIMAL = """remove = ["/usr/lib/*/gconv", "/usr/lib/*/libmvec*", "/usr/sbin/ldconfig"]
-
-[output.images.greet]
-format = "oci"
-entrypoint = ["/usr/bin/greet"]
-"""
-
-
 def test_a_minimal_root_has_nothing_that_nothing_in_it_reads(built: Built) -> None:
     atoms = ["app-misc/greet", "sys-apps/baselayout"]
     toml = TOML.format(atoms=atoms, more=MINIMAL).replace('"own"', '"minimal"', 1)
@@ -164,16 +156,6 @@ def test_a_minimal_root_has_nothing_that_nothing_in_it_reads(built: Built) -> No
         assert podman(*containers.RUN, "least:latest") == "hellohello of leaf\n"
     told = built.store.cloche("audit", "least", "--json", cwd=built.place, check=True)
     assert json.loads(told.stdout)["unmet"] == []
-
-
-BINARY = """root = "minimal"
-seed = "debian"
-profile = "own:default"
-portage = ["base"]
-packages = ["sys-apps/baselayout", "app-misc/greet"]
-binrepos = ["built"]
-emerge = ["--usepkgonly"]
-"""
 
 
 def test_binary_packages_alone_need_no_ebuilds_and_what_they_lack_is_told_before(
