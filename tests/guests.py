@@ -48,6 +48,41 @@ _FILES = {
 _CGI = "#!/bin/sh\n: > /tmp/asked\nprintf 'Content-Type: text/plain\\n\\nnoted\\n'\n"
 
 
+PROJECT = """
+[seeds.debian]
+type = "debian"
+suite = "bookworm"
+
+[repos.own]
+path = "repo"
+"""
+_APPLETS = ("sh", "touch", "cat", "ls", "stty", "dmesg", "test", "ifconfig", "grep", "false")
+
+
+def project(place: Path) -> None:
+    """A project without packages, whose machines are only read."""
+    (place / "repo/profiles").mkdir(parents=True)
+    (place / "repo/metadata").mkdir()
+    (place / "repo/profiles/repo_name").write_text("own\n")
+    (place / "repo/metadata/layout.conf").write_text("masters =\n")
+    (place / "cloche.toml").write_text(PROJECT)
+    (place / "machines").mkdir()
+
+
+def busybox_root(place: Path) -> None:
+    """A root that has busybox as its init, and a shell on its console."""
+    for name in ("bin", "sbin", "usr", "etc", "proc", "sys", "dev", "tmp", "run", "var", "root"):
+        (place / name).mkdir(parents=True)
+    (place / "bin/busybox").write_bytes(busybox().read_bytes())
+    (place / "bin/busybox").chmod(0o755)
+    for name in _APPLETS:
+        (place / "bin" / name).symlink_to("busybox")
+    (place / "sbin/init").symlink_to("../bin/busybox")
+    (place / "etc/inittab").write_text("::sysinit:/bin/true\nconsole::respawn:-/bin/sh\n")
+    (place / "etc/passwd").write_text("root::0:0:root:/root:/bin/sh\n")
+    (place / "etc/os-release").write_text("ID=tiny\n")
+
+
 def boot_sector(file: Path) -> Path:
     """A raw disk whose boot sector counts how often the disk was booted."""
     file.write_bytes(_SECTOR.ljust(510, b"\0") + b"\x55\xaa" + bytes(1 << 20))

@@ -25,14 +25,6 @@ from cloche.booting.running import free_port
 
 pytestmark = pytest.mark.real
 
-PROJECT = """
-[seeds.debian]
-type = "debian"
-suite = "bookworm"
-
-[repos.own]
-path = "repo"
-"""
 HEAD = 'seed = "debian"\nprofile = "own:default"\npackages = ["app-misc/greet"]\n'
 IMAGE = '\n[output.images.{name}]\nformat = "qcow2"\ntools = "debian"\n'
 GET = "printf 'GET {} HTTP/1.0\\r\\n\\r\\n'"
@@ -45,12 +37,7 @@ def place(root: User, tmp_path_factory: pytest.TempPathFactory) -> Path:
     if shutil.which("qemu-system-x86_64") is None:
         cannot("needs qemu-system-x86")
     place = tmp_path_factory.mktemp("boot")
-    (place / "repo/profiles").mkdir(parents=True)
-    (place / "repo/metadata").mkdir()
-    (place / "repo/profiles/repo_name").write_text("own\n")
-    (place / "repo/metadata/layout.conf").write_text("masters =\n")
-    (place / "cloche.toml").write_text(PROJECT)
-    (place / "machines").mkdir()
+    guests.project(place)
     guests.boot_sector(place / "sector.raw")
     machine(place, "counting", '\n[test]\nready = "boot number 1"\ntimeout = "4m"\n')
     machine(place, "never", '\n[test]\nready = "boot number 9"\nunits = ["x"]\ntimeout = "3s"\n')

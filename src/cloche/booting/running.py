@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import pty
 import shutil
@@ -11,6 +12,7 @@ import socket
 import subprocess
 import tempfile
 import termios
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +24,8 @@ from cloche.booting.qmp import Monitor
 from cloche.linux import processes
 
 _GRACE = 10.0  # seconds in which QEMU writes what it still holds, and ends
+_PREFIX = "cloche-boot-"
+_MOMENT = 60.0  # seconds from a directory's making to its lock
 _MOST_SAID = 1 << 14  # bytes of a program's own messages that are shown
 
 
@@ -89,9 +93,36 @@ def nspawn(words: Sequence[str], stage: Path) -> Iterator[Guest]:
 
 @contextmanager
 def private_directory() -> Iterator[Path]:
-    """A directory for a run's own files, which is removed at the end."""
-    with tempfile.TemporaryDirectory(prefix="cloche-boot-") as name:
-        yield Path(name)
+    """A directory for a run's own files, which is removed at the end.
+
+    What runs that were killed left behind is removed, too: nobody has it locked.
+    """
+    _sweep(Path(tempfile.gettempdir()))
+    with tempfile.TemporaryDirectory(prefix=_PREFIX) as name:
+        descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield Path(name)
+        finally:
+            os.close(descriptor)
+
+
+def _sweep(parent: Path) -> None:
+    """Remove directories of ours, older than a moment, that no process has locked."""
+    for each in parent.glob(f"{_PREFIX}*"):
+        try:
+            descriptor = os.open(each, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            continue
+        try:
+            status = os.fstat(descriptor)
+            if status.st_uid == os.geteuid() and status.st_mtime < time.time() - _MOMENT:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(each, ignore_errors=True)
+        except BlockingIOError:
+            pass
+        finally:
+            os.close(descriptor)
 
 
 def free_port() -> int:
