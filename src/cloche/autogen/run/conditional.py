@@ -11,6 +11,7 @@ import io
 import json
 import os
 import threading
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ from cloche.seeds.debian.pip_config import PipSettings
 AT_ONCE = 8  # connections, and pages that are asked for at the same time
 _TIMEOUT = 60.0  # seconds without an answer
 _LARGEST = 128 << 20  # bytes of a page
+_LEVEL = 1  # of compression: pages are a tenth
 _HELD = 256  # pages that are held in memory, parsed
 _VALIDATORS = {"ETag": "If-None-Match", "Last-Modified": "If-Modified-Since"}
 _TOLD = (*_VALIDATORS, "Content-Type")
@@ -94,16 +96,18 @@ class Conditional(HTTPAdapter):
         place = self._place(url)
         with contextlib.suppress(OSError):
             place.parent.mkdir(parents=True, exist_ok=True)
+            place.parent.chmod(0o700)  # an index may want a password
             fresh = place.with_suffix(f".{os.getpid()}.{threading.get_ident()}")
-            fresh.write_bytes(json.dumps(headers).encode() + b"\n" + kept.body)
+            head = json.dumps(headers).encode()
+            fresh.write_bytes(head + b"\n" + zlib.compress(kept.body, _LEVEL))
             fresh.replace(place)
         return kept
 
     def _kept(self, url: str) -> _Kept | None:
         try:
             head, _, body = self._place(url).read_bytes().partition(b"\n")
-            headers = json.loads(head)
-        except (OSError, ValueError):
+            headers, body = json.loads(head), zlib.decompress(body)
+        except (OSError, ValueError, zlib.error):
             return None
         usable = isinstance(headers, dict) and all(isinstance(v, str) for v in headers.values())
         return _Kept(headers, body) if usable else None
