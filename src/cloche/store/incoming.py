@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 _CHUNK = 1 << 20
+_ZEROS = bytes(_CHUNK)
 
 
 class Hash(Protocol):
@@ -28,6 +29,7 @@ def take_content(
 ) -> int:
     """Copy the content of ``source`` to the new file ``target``, on disk; give its size in bytes.
 
+    Long runs of zeros become holes: most of a disk image is empty.
     ``hashes`` are fed with what is written, so that they speak of the copy. Raises OSError, with
     EINVAL where the source is not a regular file, ELOOP where it is a link.
     """
@@ -40,9 +42,13 @@ def take_content(
             while data := given.read(_CHUNK):
                 for each in hashes:
                     each.update(data)
+                if data == _ZEROS:
+                    taken.seek(len(data), os.SEEK_CUR)
+                    continue
                 rest = memoryview(data)
                 while rest:
                     rest = rest[taken.write(rest) :]
+            taken.truncate()
             os.fchmod(own, mode)
             os.fsync(own)
             return os.fstat(own).st_size

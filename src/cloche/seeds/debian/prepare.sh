@@ -84,14 +84,11 @@ lay_out_base() {
         'if [ -n "${PS1-}" ] && [ -n "${BASH-}" ] && [ -f /etc/bash.bashrc ]; then' \
         '    . /etc/bash.bashrc' 'fi' > /etc/profile
     mkdir -p /opt/bin /var/empty /usr/src
-    ln -s ../proc/self/mounts /etc/mtab
-    # Groups by Gentoo's number where Debian has no other use for it.
-    groupadd -g 11 wheel
-    groupadd -g 14 mem
-    groupadd -g 17 console
-    groupadd -g 80 cdrw
-    groupadd -g 85 usb
-    groupadd -g 97 input
+    ln -sfn ../proc/self/mounts /etc/mtab  # the package systemd brings one
+    # Groups by Gentoo's number where Debian has no other use for it, and no package has the name.
+    for group in wheel=11 mem=14 console=17 cdrw=80 usb=85 input=97; do
+        getent group "${group%=*}" > /dev/null || groupadd -g "${group#*=}" "${group%=*}"
+    done
 }
 
 # Owners, and the directories and files that Portage's own ebuild would make.
