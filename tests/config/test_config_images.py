@@ -74,7 +74,7 @@ ISO, DISK = HERE.format("iso"), HERE.format("qcow2")
 @pytest.mark.parametrize(
     ("text", "line", "what"),
     [
-        (HERE.format("disk"), 3, "format"),
+        (HERE.format("disc"), 3, "did you mean “disk”"),
         (HERE.format("squashfs") + 'volid = "x"', 5, "unknown key “images.x.volid”"),
         ('[images.x]\nformat = "iso"\ntools = "tool"\n', 4, "did you mean “tools”"),
         ('[images.x]\ntools = "tools"\n', 2, "images.x.format"),

@@ -13,6 +13,9 @@ PACKAGES = (
     *("squashfs-tools", "squashfs-tools-ng", "xorriso", "genisoimage", "mtools", "dosfstools"),
     *("qemu-utils", "gdisk", "e2fsprogs", "libarchive13t64", "xfsprogs", "btrfs-progs", "faketime"),
     *("grub-common", "lbzip2", "lzip", "lzop", "pixz"),
+    # Not needed for specs, but one seed so has the programs of all formats of images.
+    *("mkosi", "systemd-repart", "systemd-ukify", "systemd-boot-efi", "erofs-utils", "kmod"),
+    *("zstd", "cpio"),
 )
 PC = "x86"
 #: GRUB's modules by `Subarch.cpu`. Debian has them in the architecture that they are for.

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from cloche.config.atoms import is_name
 from cloche.config.errors import ConfigError, Origin, unknown_name
 from cloche.config.files import project_directory
+from cloche.config.mkosi import FORMATS, Mkosi, read_mkosi
 from cloche.config.table import Table, size
 
 #: File systems for the root of a disk (`output.qcow2`); the first is the default.
@@ -84,7 +86,14 @@ class Oci:
     stop_signal: str = ""
 
 
-Format = Squashfs | Iso | Qcow2 | Oci
+@dataclass(frozen=True, slots=True)
+class Erofs:
+    """An EROFS of the root. ``options`` are those of mkfs.erofs(1)."""
+
+    options: tuple[str, ...] = ()
+
+
+Format = Squashfs | Iso | Qcow2 | Oci | Erofs | Mkosi
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +108,18 @@ class Image:
     @property
     def file(self) -> str:
         """Its name among the machine's outputs."""
+        if isinstance(self.format, Mkosi):
+            return f"{self.name}.{self.format.extension}"
         word = type(self.format).__name__.lower()
         return f"{self.name}.{word}.tar" if isinstance(self.format, Oci) else f"{self.name}.{word}"
+
+    @property
+    def directories(self) -> tuple[Path, ...]:
+        """The directories of the project that its table names."""
+        if isinstance(self.format, Iso):
+            return self.format.files
+        repart = self.format.repart if isinstance(self.format, Mkosi) else None
+        return (repart,) if repart else ()
 
 
 def read_images(table: Table, root: Path, seeds: frozenset[str]) -> tuple[Image, ...]:
@@ -114,13 +133,15 @@ def _image(name: str, table: Table, root: Path, seeds: frozenset[str]) -> Image:
         todo = "it is another output's" if name in TAKEN else "use letters, digits, _ . + -"
         raise ConfigError(table.origin(), what, todo)
     word = table.required("format", '"iso"')
-    if word not in _READ:
-        raise unknown_name(table.origin("format"), "format", word, _READ)
-    keys, read = _READ[word]
+    if word not in {*_READ, *FORMATS}:
+        raise unknown_name(table.origin("format"), "format", word, {*_READ, *FORMATS})
+    if word in FORMATS:
+        read: Callable[[Table, Path], Format] = partial(read_mkosi, word)
+    else:
+        keys, read = _READ[word]
+        table.only(("format", *(["tools"] if word != "oci" else []), *keys))
     if word == "oci":
-        table.only(("format", *keys))
         return Image(name, table.origin(), None, read(table, root))
-    table.only(("format", "tools", *keys))
     tools = table.required("tools", '"tools"')
     if tools not in seeds:
         raise unknown_name(table.origin("tools"), "seed", tools, seeds)
@@ -133,6 +154,10 @@ def _options(table: Table, key: str) -> tuple[str, ...]:
 
 def _squashfs(table: Table, root: Path) -> Squashfs:
     return Squashfs(_options(table, "options"))
+
+
+def _erofs(table: Table, root: Path) -> Erofs:
+    return Erofs(_options(table, "options"))
 
 
 def _iso(table: Table, root: Path) -> Iso:
@@ -260,6 +285,7 @@ _OCI_FORMS: Mapping[str, tuple[re.Pattern[str], str]] = {
 #: The keys of each format, and the function that reads them.
 _READ: Mapping[str, tuple[tuple[str, ...], Callable[[Table, Path], Format]]] = {
     "squashfs": (("options",), _squashfs),
+    "erofs": (("options",), _erofs),
     "iso": (
         ("volid", "squashfs", "squashfs_options", "files", "copy", "verify", "extra_partition"),
         _iso,

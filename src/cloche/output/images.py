@@ -14,10 +14,11 @@ from pathlib import Path
 
 from cloche.building.finish_steps import stored_directory
 from cloche.building.stages import once
-from cloche.config.images import Image, Iso, Oci, Qcow2, Squashfs
+from cloche.config.images import Erofs, Image, Iso, Oci, Qcow2, Squashfs
+from cloche.config.mkosi import EXTENSIONS, Mkosi
 from cloche.errors import is_full
 from cloche.layers import Layer
-from cloche.output import iso, oci, qcow2, squashfs
+from cloche.output import erofs, iso, mkosi, mkosi_tools, oci, qcow2, squashfs
 from cloche.output.claim import alone
 from cloche.output.finished import Finished, Written
 from cloche.output.imaging import CONTENTS, GIVEN, IMAGE, OUT, Imaging
@@ -30,9 +31,12 @@ from cloche.tasks.task import ROOT
 from cloche.tasks.worker import make_directory
 
 FORMAT = "2"  # raise it when images are made in another way
+_SPLIT = "split "  # before the rest of a name: what a format makes besides the image
 
 _MAKE: Mapping[type, Callable[[Imaging], None]] = {
     Squashfs: squashfs.make,
+    Erofs: erofs.make,
+    Mkosi: mkosi.make,
     Iso: iso.make,
     Qcow2: qcow2.make,
 }
@@ -46,13 +50,13 @@ def write_images(done: Finished) -> dict[str, Written]:
 def _write(done: Finished, image: Image) -> Iterator[tuple[str, Written]]:
     """Make one, and the list of its content if the format has one."""
     root = (*done.context.inputs.bottom, *done.layers)
-    directories = image.format.files if isinstance(image.format, Iso) else ()
-    files = tuple(stored_directory(done.context, path) for path in directories)
+    files = tuple(stored_directory(done.context, path) for path in image.directories)
     key = _key(done, image, root, files)
     blobs = once(done.context, "image", key, lambda: _made(done, image, root, files, key.digest))
     for kind, name, file in (
         ("image", image.name, image.file),
         ("contents", f"{image.name}-contents", f"{image.file}.contents"),
+        *((each, image.name + rest, image.name + rest) for each, rest in _split(blobs)),
     ):
         if kind in blobs:
             with alone(done.directory):
@@ -60,12 +64,18 @@ def _write(done: Finished, image: Image) -> Iterator[tuple[str, Written]]:
             yield name, Written(done.directory / file, blobs[kind])
 
 
+def _split(blobs: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    return ((each, each.removeprefix(_SPLIT)) for each in blobs if each.startswith(_SPLIT))
+
+
 def _key(done: Finished, image: Image, root: Sequence[Layer], files: Sequence[Layer]) -> Key:
-    """Everything that an image is made of, but not its name."""
-    options = {k: v for k, v in asdict(image.format).items() if k != "files"}
+    """Everything that an image is made of, but not its name, unless that is in it."""
+    options = {k: v for k, v in asdict(image.format).items() if k not in ("files", "repart")}
     made_by = {"tools": done.context.inputs.tools[image.tools].id} if image.tools else {}
     if isinstance(image.format, Oci):
         options |= oci.parts_of(done, image, image.format)
+    if isinstance(image.format, Mkosi) and image.format.word in EXTENSIONS:
+        options["name"] = image.name  # the system that it extends looks for it
     return make_key(
         "image",
         {
@@ -103,11 +113,17 @@ def _made_by_tools(
         sandbox = context.worker.sandbox(
             (tools,), (), root=root, upper=None, binds=binds, limits=limits
         )
-        work = Imaging(
-            context, image, root, tools, files, out, given, replace(sandbox, tmpfs=()), log, key
-        )
+        lowers = sandbox.lowers
+        if isinstance(image.format, Mkosi):
+            mkosi_tools.write_over(tools, over := make_directory(workspace, "over"))
+            lowers = (*lowers, over)
+        sandbox = replace(sandbox, lowers=lowers, tmpfs=())
+        work = Imaging(context, image, root, tools, files, out, given, sandbox, log, key)
         _MAKE[type(image.format)](work)
-        blobs = {}
+        blobs = {
+            _SPLIT + rest: _kept(work, file, f"{machine}-{file.name}")
+            for rest, file in mkosi.split_artifacts(work)
+        }
         for kind, name in (("image", IMAGE), ("contents", CONTENTS)):
             if kind == "image" or (out / name).exists():
                 blobs[kind] = _kept(work, out / name, f"{machine}-{image.file}")

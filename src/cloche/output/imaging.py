@@ -109,6 +109,14 @@ class Imaging:
         """Whether the tools have a file or directory, by its path without a slash."""
         return Merged([self.tools.path]).lookup(os.fsencode(path)) is not None
 
+    def node(self, path: str) -> Node | None:
+        """A file or directory of the machine's root, by its path without a slash."""
+        return Merged([layer.path for layer in self.root]).lookup(os.fsencode(path))
+
+    def in_root(self, path: str) -> bool:
+        """Whether the machine's root has a file or directory, by its path without a slash."""
+        return self.node(path) is not None
+
     def last(self, path: str) -> tuple[Merged, Node] | None:
         """The last content of a path in the root, even if a later layer has removed it."""
         layers = [layer.path for layer in self.root]

@@ -1,0 +1,196 @@
+"""What an image of mkosi's needs of the tools and of the root, checked before it is made."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator
+
+from cloche.config.errors import ConfigError
+from cloche.config.mkosi import EXTENSIONS, Mkosi, definitions
+from cloche.layers import Merged
+from cloche.output import mkosi_tools
+from cloche.output.imaging import Imaging
+from cloche.output.mkosi_tools import LOADERS
+from cloche.output.qcow2 import kernels_in
+
+_MODULES = b"usr/lib/modules"
+_LISTS = (b"/modules.dep", b"/modules.dep.bin", b"/modules.symbols", b"/modules.symbols.bin")
+_MODULE = re.compile(rb"\.ko(\.\w+)?$")
+_REPART = ("disk", "esp", *EXTENSIONS)
+#: The programs that a format needs, and Debian's packages that have them.
+_PROGRAMS = {
+    "usr/bin/mkosi": "mkosi",
+    "usr/bin/unshare": "util-linux",
+    "usr/bin/systemd-repart": "systemd-repart",
+    "usr/bin/ukify": "systemd-ukify",
+    "usr/bin/bootctl": "systemd-boot-tools",
+    "usr/sbin/mke2fs": "e2fsprogs",
+    "usr/bin/mkfs.erofs": "erofs-utils",
+    "usr/bin/mksquashfs": "squashfs-tools",
+    "usr/sbin/mkfs.fat": "dosfstools",
+    "usr/bin/mcopy": "mtools",
+    "usr/bin/cpio": "cpio",
+    "usr/bin/zstd": "zstd",
+}
+_FILLS = {"ext4": "usr/sbin/mke2fs", "erofs": "usr/bin/mkfs.erofs",
+          "squashfs": "usr/bin/mksquashfs", "vfat": "usr/sbin/mkfs.fat"}  # fmt: skip
+_OLDEST = 254  # of systemd, for mkosi 25
+#: The version of systemd-repart that brought a key (repart.d(5)), of those after the oldest.
+_SINCE = {
+    "Subvolumes": 255,
+    "VerityDataBlockSizeBytes": 255,
+    "VerityHashBlockSizeBytes": 255,
+    "DefaultSubvolume": 256,
+    "EncryptedVolume": 256,
+    "MountPoint": 256,
+    "Compression": 257,
+    "CompressionLevel": 257,
+    "MakeSymlinks": 257,
+    "SupplementFor": 257,
+    "AddValidateFS": 258,
+}
+_SPARE = 1.06  # what an ext4 has besides its content, by experience, at least
+
+
+def check(work: Imaging, wanted: Mkosi) -> None:
+    """Check all of it. Raises `ConfigError`."""
+    check_tools(work, wanted)
+    tree = Merged([layer.path for layer in work.root])
+    if wanted.word not in EXTENSIONS and tree.lookup(b"usr/lib/os-release") is None:
+        what = "the root has no usr/lib/os-release, which mkosi asks for"
+        raise ConfigError(
+            work.image.origin, what, "add sys-apps/baselayout, or the file by `files`"
+        )
+    if wanted.needs_kernel:
+        _check_kernel(work, tree)
+    for path in wanted.initrds:
+        found = work.last(path)
+        if found is None or not stat.S_ISREG(found[1].info.st_mode):
+            what = f"{path} of `Initrds` is no file in the root of {work.context.inputs.machine}"
+            raise ConfigError(work.image.origin, what, "correct the path, or add the file")
+    if wanted.size is not None:
+        _check_size(work, wanted.size, tree)
+
+
+def check_tools(work: Imaging, wanted: Mkosi) -> None:
+    """Check that the tools have all programs, new enough. Raises `ConfigError`."""
+    image, tools = work.image, work.tools
+    missing = [_PROGRAMS[path] for path in _programs(wanted) if not work.has(path)]
+    if missing:
+        what = f"the seed {image.tools} lacks what an image of format {wanted.word} needs"
+        todo = f"add to its packages: {', '.join(dict.fromkeys(missing))}"
+        raise ConfigError(image.origin, what, todo)
+    if wanted.needs_kernel and not work.in_root(LOADERS) and not mkosi_tools.loaders(tools):
+        what = f"neither the root nor the seed {image.tools} has systemd's EFI programs ({LOADERS})"
+        todo = "add the package systemd-boot-efi to the seed, or systemd[boot] to the machine"
+        raise ConfigError(image.origin, what, todo)
+    if wanted.word in _REPART or wanted.needs_kernel:
+        _check_version(work, wanted, mkosi_tools.systemd_version(tools))
+
+
+def _programs(wanted: Mkosi) -> Iterator[str]:
+    yield from ("usr/bin/mkosi", "usr/bin/unshare")
+    if wanted.word in _REPART:
+        yield "usr/bin/systemd-repart"
+    if wanted.needs_kernel:
+        yield from ("usr/bin/ukify", "usr/bin/cpio")
+    if wanted.bootable:
+        yield "usr/bin/bootctl"
+    if wanted.bootable or wanted.word == "esp":
+        yield from (_FILLS["vfat"], "usr/bin/mcopy")
+    if wanted.word == "cpio":
+        yield "usr/bin/cpio"
+    if wanted.word == "disk" and not wanted.repart:
+        yield _FILLS[wanted.root_type]
+    if wanted.word in EXTENSIONS:
+        yield _FILLS["erofs"]
+    for lines in _defined(wanted).values():
+        if program := _FILLS.get(lines.get("Format", "")):
+            yield program
+
+
+def _defined(wanted: Mkosi) -> dict[str, dict[str, str]]:
+    """The lines of the user's own definitions, by file."""
+    found: dict[str, dict[str, str]] = {}
+    for file in definitions(wanted.repart) if wanted.repart else ():
+        lines = re.findall(r"^([A-Za-z]+)\s*=\s*(.*?)\s*$", file.read_text(errors="replace"), re.M)
+        found[file.name] = dict(lines)
+    return found
+
+
+def _check_version(work: Imaging, wanted: Mkosi, version: int | None) -> None:
+    tools, origin = work.image.tools, work.image.origin
+    if version is not None and version < _OLDEST:
+        what = f"systemd {version} of the seed {tools} is too old for mkosi"
+        raise ConfigError(origin, what, f"use a seed with systemd {_OLDEST} or later")
+    for file, lines in _defined(wanted).items():
+        for key in lines:
+            if version is not None and _SINCE.get(key, 0) > version:
+                what = (
+                    f"{key} in {file} needs systemd {_SINCE[key]}; the seed {tools} has {version}"
+                )
+                raise ConfigError(origin, what, "leave the line out, or use a newer seed")
+
+
+def _check_kernel(work: Imaging, tree: Merged) -> None:
+    """Check that mkosi will find a kernel in the root, or in /boot for modules that are there."""
+    modules = tree.lookup(_MODULES)
+    versions = tree.children(modules) if modules and modules.is_directory else []
+    for version in (node for node in versions if node.is_directory):
+        if any(_is_kernel(node.path) for node in tree.children(version)):
+            return
+        name = os.fsdecode(version.path.rpartition(b"/")[2])
+        if tree.lookup(f"boot/vmlinuz-{name}".encode()):
+            return
+    what = "the image is to boot, and the root has no kernel (usr/lib/modules/VERSION/vmlinuz)"
+    todo = "add a kernel to the machine, see docs/kernels.md, or leave out `Bootable`"
+    raise ConfigError(work.image.origin, what, todo)
+
+
+def missing_lists(work: Imaging) -> Iterator[str]:
+    """The lists of modules that kernels without modules lack: mkosi would have depmod make them.
+
+    Raises `ConfigError` where there are modules, and no depmod.
+    """
+    tree = Merged([layer.path for layer in work.root])
+    modules = tree.lookup(_MODULES)
+    versions = tree.children(modules) if modules and modules.is_directory else []
+    for version in (node for node in versions if node.is_directory):
+        missing = [version.path + name for name in _LISTS if not tree.lookup(version.path + name)]
+        if not missing:
+            continue
+        if not any(_MODULE.search(node.path) for node in tree.walk(version)):
+            yield from map(os.fsdecode, missing)
+        elif not any(tree.lookup(path) for path in (b"usr/bin/depmod", b"usr/sbin/depmod")):
+            what = f"{os.fsdecode(missing[0])} is missing, and the root has no depmod to make it"
+            raise ConfigError(work.image.origin, what, "add sys-apps/kmod to the machine")
+
+
+def _is_kernel(path: bytes) -> bool:
+    return path.rpartition(b"/")[2].startswith((b"vmlinuz", b"vmlinux"))
+
+
+def own_initrds(work: Imaging) -> Iterator[str]:
+    """The initramfs in /boot that belongs to the machine's only kernel, if there is one."""
+    tree = Merged([layer.path for layer in work.root])
+    boot = tree.lookup(b"boot")
+    nodes = tree.children(boot) if boot and boot.is_directory else []
+    names = [os.fsdecode(node.path.rpartition(b"/")[2]) for node in nodes]
+    kernels = [kernel for kernel in kernels_in(names) if kernel.initramfs]
+    if len(kernels) == 1:
+        yield f"/boot/{kernels[0].initramfs}"
+
+
+def _check_size(work: Imaging, size: int, tree: Merged) -> None:
+    """Refuse a partition that cannot hold the root."""
+    needed, seen = 0, set()
+    for node in tree.walk():
+        inode = (node.info.st_dev, node.info.st_ino)
+        if inode not in seen:
+            seen.add(inode)
+            needed += min(node.info.st_blocks * 512, -(-node.info.st_size // 4096) * 4096)
+    if needed * _SPARE > size:
+        what = f"the root has {needed >> 20} MiB, too much for a partition of {size >> 20} MiB"
+        raise ConfigError(work.image.origin, what, "increase `size`, or leave it out")

@@ -1,0 +1,140 @@
+"""A layer over the tools of an image that mkosi makes, so that it makes what was asked for.
+
+The root is finished: users, volatile files, presets and the hardware database are the machine's own
+business, so the programs with which mkosi would add them are hidden. Others are called through a
+script: with the option that makes equal inputs give equal bytes, or without one that hangs.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from cloche.layers import SOURCE_DATE_EPOCH, Layer, Merged
+from cloche.layers.merge import Node
+from cloche.output.imaging import linked
+
+LOADERS = "usr/lib/systemd/boot/efi"
+MKOSI = ("/usr/bin/python3", "-I", "/usr/lib/cloche/mkosi.py")
+_REAL = "usr/lib/cloche"  # where the programs are that a script stands for
+_PATH = ("usr/bin", "usr/sbin")
+_HIDDEN = ("systemd-sysusers", "systemd-tmpfiles", "systemd-hwdb", "kernel-install")
+_DATED = f"export SOURCE_DATE_EPOCH={SOURCE_DATE_EPOCH}\n"
+#: By their names in usr/bin: what stands in their place.
+_SCRIPTS = {
+    # It would read a FIFO, and so wait for ever. Lists of modules that are older than a module
+    # would be made anew, by a depmod of the root.
+    "cp": """\
+for word; do
+    shift
+    [ "$word" = --copy-contents ] || set -- "$@" "$word"
+done
+/usr/lib/cloche/cp "$@" || exit
+for list in "$word"/usr/lib/modules/*/modules.dep; do
+    [ ! -e "$list" ] || touch -c "$list"
+done
+""",
+    # The order of names would be that of a directory on this host's disk.
+    "tar": 'exec /usr/lib/cloche/tar --sort=name --numeric-owner "$@"\n',
+    # Presets are the machine's business, but the unit that `Ssh` adds is not known to it.
+    "systemctl": """\
+units=${1#--root=}/usr/lib/systemd/system
+wants=${1#--root=}/etc/systemd/system/sockets.target.wants
+if [ "$2" = preset-all ] && [ -e "$units/ssh.socket" ] &&
+    grep -q 'Mkosi SSH' "$units/ssh.socket"; then
+    mkdir -p "$wants"
+    ln -sfn /usr/lib/systemd/system/ssh.socket "$wants/ssh.socket"
+fi
+""",
+    # It would keep the time of a file that was made just now; without -m, it has the one date.
+    "mcopy": """\
+for word; do
+    shift
+    [ "$word" = -m ] || set -- "$@" "$word"
+done
+exec /usr/bin/mtools -c mcopy "$@"
+""",
+    # The hashes of directories are seeded at random otherwise.
+    "mkfs.ext4": """\
+last= uuid=
+for word; do
+    [ "$last" = -U ] && uuid=$word
+    last=$word
+done
+last=
+for word; do
+    shift
+    [ "$last" = -E ] && word=$word,hash_seed=$uuid
+    last=$word
+    set -- "$@" "$word"
+done
+exec /usr/sbin/mke2fs -t ext4 "$@"
+""",
+}
+#: mkosi runs the root's depmod whenever it copies a root, which may have none; the machine's lists
+#: of modules are complete.
+_MKOSI = """\
+import mkosi
+from mkosi.__main__ import main
+
+depmod = mkosi.run_depmod
+mkosi.run_depmod = lambda context, *, cache=False: None if cache else depmod(context)
+main()
+"""
+_LIBRARY = re.compile(rb"libsystemd-shared-(\d+)[.\w~-]*\.so")
+
+
+def write_over(tools: Layer, place: Path) -> None:
+    """Write the layer. The tools are a seed, whose files are only linked."""
+    make = [name for name in (*_HIDDEN, *_SCRIPTS) if _place_of(tools, name)]
+    for directory in {_REAL, *(_place_of(tools, name) for name in make)}:
+        (place / directory).mkdir(parents=True, exist_ok=True)
+    for each in (place, *place.rglob("*")):
+        each.chmod(0o755)
+    (place / _REAL / "mkosi.py").write_text(_MKOSI)
+    for name in make:
+        file = place / _place_of(tools, name) / name
+        if name in _HIDDEN:
+            file.touch(0o644)
+            continue
+        node = Merged([tools.path]).lookup(f"{_place_of(tools, name)}/{name}".encode())
+        if node and f"{_REAL}/{name}" in _SCRIPTS[name]:
+            linked(node, place / _REAL / name)
+        file.write_text(f"#!/bin/sh\n{_DATED}{_SCRIPTS[name]}")
+        file.chmod(0o755)
+
+
+def _place_of(tools: Layer, name: str) -> str:
+    """The directory where the tools have a program, "" if they have none."""
+    merged = Merged([tools.path])
+    places = (place for place in _PATH if merged.lookup(f"{place}/{name}".encode()))
+    return next(places, "")
+
+
+def loaders(tools: Layer) -> Mapping[str, Node]:
+    """systemd-boot and its stubs among the tools, by their names."""
+    merged = Merged([tools.path])
+    directory = merged.lookup(LOADERS.encode())
+    if directory is None or not directory.is_directory:
+        return {}
+    nodes = merged.children(directory)
+    return {os.fsdecode(node.path.rpartition(b"/")[2]): node for node in nodes}
+
+
+def systemd_version(tools: Layer) -> int | None:
+    """The version of systemd among the tools, by the name of its library."""
+    merged = Merged([tools.path])
+    for place in (b"usr/lib", b"usr/lib64"):
+        top = merged.lookup(place)
+        if top is None or not top.is_directory:
+            continue
+        for above in (top, *(node for node in merged.children(top) if node.is_directory)):
+            for directory in (above, merged.lookup(above.path + b"/systemd")):
+                if directory is None or not directory.is_directory:
+                    continue
+                for node in merged.children(directory):
+                    if found := _LIBRARY.fullmatch(node.path.rpartition(b"/")[2]):
+                        return int(found[1])
+    return None

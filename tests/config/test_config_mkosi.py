@@ -1,0 +1,125 @@
+"""``[output.images.NAME]`` that mkosi makes: its options, and why others are refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cloche.config.errors import ConfigError
+from cloche.config.images import Image, read_images
+from cloche.config.mkosi import FORMATS, OPTIONS, Mkosi
+from cloche.config.table import load
+
+
+def images(text: str, root: Path) -> tuple[Image, ...]:
+    file = root / "machine.toml"
+    file.write_text(text)
+    return read_images(load(file, root), root, frozenset({"tools"}))
+
+
+def image(root: Path, word: str, *lines: str) -> Image:
+    head = ["[images.x]", f'format = "{word}"', 'tools = "tools"']
+    (found,) = images("\n".join([*head, *lines, ""]), root)
+    return found
+
+
+def test_options_become_lines_of_their_sections(tmp_path: Path) -> None:
+    found = image(
+        tmp_path,
+        "disk",
+        "Bootable = true",
+        'Bootloader = "uki"',
+        'KernelCommandLine = ["console=ttyS0", "a=b c"]',
+        'Initrds = ["/boot/one.img", "/boot/two.img"]',
+        'SplitArtifacts = ["uki", "partitions"]',
+        "SectorSize = 4096",
+        'RootPassword = "hashed:$6$salt$hash"',
+        'size = "2G"',
+    ).format
+    assert isinstance(found, Mkosi)
+    assert found.settings["Content"] == {
+        "Bootable": "yes",
+        "Bootloader": "uki",
+        "Initrds": "/boot/one.img,/boot/two.img",
+        "KernelCommandLine": 'console=ttyS0 "a=b c"',
+        "RootPassword": "hashed:$6$salt$hash",
+    }
+    assert found.settings["Output"] == {"SectorSize": "4096", "SplitArtifacts": "uki,partitions"}
+    assert found.initrds == ("/boot/one.img", "/boot/two.img")
+    assert (found.size, found.root_type, found.bootable) == (2 << 30, "ext4", True)
+
+
+@pytest.mark.parametrize("word", FORMATS)
+def test_each_format_is_read_and_has_a_file(tmp_path: Path, word: str) -> None:
+    assert image(tmp_path, word).file == f"x.{FORMATS[word]}"
+    assert image(tmp_path, word).format.word == word  # type: ignore[union-attr]
+
+
+def test_a_compressed_image_has_the_extension_of_that(tmp_path: Path) -> None:
+    assert image(tmp_path, "tar", 'CompressOutput = "zstd"').file == "x.tar.zst"
+    assert image(tmp_path, "uki", 'CompressOutput = "zstd"').file == "x.efi"
+
+
+def test_verity_makes_the_root_one_that_never_changes(tmp_path: Path) -> None:
+    found = image(tmp_path, "disk", 'Verity = "hash"').format
+    assert isinstance(found, Mkosi)
+    assert (found.verity, found.root_type) == (True, "erofs")
+
+
+@pytest.mark.parametrize(
+    ("word", "line", "said"),
+    [
+        ("disk", "Bootabel = true", "did you mean “Bootable”"),
+        ("tar", "Bootable = true", "Bootable has no meaning for an image of format tar"),
+        ("disk", 'Packages = ["vim"]', "use its `packages`"),
+        ("disk", 'BuildScripts = ["x"]', "use the machine's `hooks`"),
+        ("disk", "WithNetwork = true", "an image is made without network"),
+        ("disk", 'ProxyUrl = "x"', "an image is made without network"),
+        ("disk", 'ToolsTree = "default"', "its programs come from a pinned seed"),
+        ("disk", 'Incremental = "yes"', "cloche keeps what it made"),
+        ("disk", 'VerityKey = "key.pem"', "images cannot have secrets"),
+        ("disk", "SecureBoot = true", "images cannot have secrets"),
+        ("disk", 'RAM = "2G"', "cloche boot"),
+        ("disk", "KernelModulesIncludeHost = true", "it would read this host"),
+        ("disk", 'RootPassword = "secret"', "RootPassword is not a hash"),
+        ("disk", 'Verity = "yes"', "a signature needs a private key"),
+        ("disk", 'Bootloader = "grub"', "no value of Bootloader is called “grub”"),
+        ("disk", 'Hostname = "a\\nb"', "cannot be a value of Hostname"),
+        ("disk", 'KernelModulesInclude = ["a,b"]', "has a comma"),
+        ("disk", 'Initrds = ["boot/x"]', "is not a path of the root"),
+        ("disk", 'Seed = "x"', "is not a value of Seed"),
+        ("disk", 'root_type = "zfs"', "no file system is called “zfs”"),
+        ("disk", 'root_type = "erofs"\nsize = "2G"', "as large as its content"),
+        ("disk", 'size = "1000"', "in whole MiB"),
+        ("disk", 'efi_size = "16M"', "too small"),
+        ("disk", 'repart = "none"', "no such directory: none"),
+        ("esp", 'repart = "none"', "unknown key"),
+        ("qcow", "", "no format is called “qcow”"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_its_line(
+    tmp_path: Path, word: str, line: str, said: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        image(tmp_path, word, line)
+    assert said in f"{caught.value.what} {caught.value.todo}"
+    assert str(caught.value.where).endswith(tuple(f"machine.toml:{line}" for line in (2, 4, 5)))
+
+
+def test_definitions_and_keys_that_say_the_same_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "repart").mkdir()
+    with pytest.raises(ConfigError, match="no definition of a partition in repart"):
+        image(tmp_path, "disk", 'repart = "repart"')
+    (tmp_path / "repart/10-root.conf").write_text("[Partition]\nType=root\n")
+    found = image(tmp_path, "disk", 'repart = "repart"')
+    assert found.directories == (tmp_path / "repart",)
+    with pytest.raises(ConfigError, match="“size” and `repart` both say"):
+        image(tmp_path, "disk", 'repart = "repart"', 'size = "1G"')
+
+
+def test_no_option_is_both_offered_and_refused() -> None:
+    from cloche.config import mkosi
+
+    refused = [each for _, _, names in mkosi._REFUSED for each in names.split()]
+    assert not [name for name in OPTIONS for each in refused if mkosi._named(name, each)]
