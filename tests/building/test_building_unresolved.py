@@ -38,6 +38,16 @@ def test_a_mask_of_the_users_own_is_removed_where_it_stands() -> None:
     assert error.todo == "remove the line at /home/me/portage/base/package.mask:2"
 
 
+def test_without_sources_a_binary_package_is_what_lacks() -> None:
+    mask = Mask("cat/a-1", ("use flag configuration mismatch",))
+    assert mask.hints[0].startswith("the binary package of cat/a-1 was built with other USE flags")
+    text = 'emerge: there are no binary packages to satisfy "cat/tool".'
+    error = refusal("m", {"kind": "unsatisfied", "atom": "cat/tool", "text": text}, OWN)
+    assert error.todo is not None
+    assert error.todo.startswith("add a binary package of it to one of the machine's binrepos")
+    assert "remove --usepkgonly from `emerge`" in error.todo
+
+
 def test_a_broken_ebuild_is_one_line() -> None:
     file = "/var/db/repos/toy/cat/a/a-1.ebuild"
     said = {"kind": "broken", "atom": "=cat/a-1", "text": "much\nmore", "file": file, "line": 8}

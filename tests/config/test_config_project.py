@@ -185,6 +185,7 @@ def test_a_fault_in_cloche_toml_is_told_with_its_line(
         ("packages =", 'emerge = ["--updtae"]\npackages =', 8, "did you mean “--update”"),
         ("packages =", 'emerge = ["--with-bdeps"]\npackages =', 8, "write --with-bdeps=y or"),
         ("packages =", 'emerge = ["--deep=3"]\npackages =', 8, "write --deep"),
+        ("packages =", 'emerge = ["--usepkgonly"]\npackages =', 8, "name their host in `binrepos`"),
         ("packages =", 'emerge = ["-u"]\npackages =', 8, "no option of emerge is called “-u”"),
         ("stage4 =", 'compression = "zip"\nstage4 =', 11, "no compression is called “zip”"),
         ("stage4 =", 'needs = "warn"\nstage4 =', 11, "with a root of its own"),

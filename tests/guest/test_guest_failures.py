@@ -101,6 +101,20 @@ def test_an_update_that_is_skipped_in_another_root_is_not_what_lacks_a_flag() ->
     assert classify_resolve(skipped + text) == ("use", atom)
 
 
+def test_binary_packages_of_other_flags_are_masked_and_missing_ones_unsatisfied() -> None:
+    other = (
+        '!!! All binary packages that could satisfy "cat/new" for /target/ have been masked.\n'
+        "!!! One of the following masked packages is required to complete your request:\n"
+        "- cat/new-1::toy (masked by: use flag configuration mismatch)"
+    )
+    assert classify_resolve(other) == ("masked", "cat/new")
+    missing = (
+        'emerge: there are no binary packages to satisfy "cat/tool".\n'
+        '(dependency required by "cat/asks-1::toy" [binary])'
+    )
+    assert classify_resolve(missing) == ("unsatisfied", "cat/tool")
+
+
 def test_a_set_that_does_not_exist_is_unknown() -> None:
     text = "emerge: There are no sets to satisfy 'nope'. The following sets exist:"
     assert classify_resolve(text) == ("unknown", "nope")

@@ -14,6 +14,24 @@ packages = {atoms}
 {more}
 """
 
+#: More of a minimal machine, whose image leaves out much of glibc.
+MINIMAL = """remove = ["/usr/lib/*/gconv", "/usr/lib/*/libmvec*", "/usr/sbin/ldconfig"]
+
+[output.images.greet]
+format = "oci"
+entrypoint = ["/usr/bin/greet"]
+"""
+
+#: A machine of binary packages alone.
+BINARY = """root = "minimal"
+seed = "debian"
+profile = "own:default"
+portage = ["base"]
+packages = ["sys-apps/baselayout", "app-misc/greet"]
+binrepos = ["built"]
+emerge = ["--usepkgonly"]
+"""
+
 
 def prepared(store: Store) -> Path:
     """A copy of the project; its packages have no sources."""

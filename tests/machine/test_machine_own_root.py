@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import stock_emerge
-from own import TOML, prepared
+from own import BINARY, MINIMAL, TOML, prepared
 from tests import containers
 from tests.support import Store
 
@@ -133,14 +133,6 @@ def test_the_tarball_is_the_root(built: Built, ground: Path) -> None:
     shutil.rmtree(root)
 
 
-MINIMAL = """remove = ["/usr/lib/*/gconv", "/usr/lib/*/libmvec*", "/usr/sbin/ldconfig"]
-
-[output.images.greet]
-format = "oci"
-entrypoint = ["/usr/bin/greet"]
-"""
-
-
 def test_a_minimal_root_has_nothing_that_nothing_in_it_reads(built: Built) -> None:
     atoms = ["app-misc/greet", "sys-apps/baselayout"]
     toml = TOML.format(atoms=atoms, more=MINIMAL).replace('"own"', '"minimal"', 1)
@@ -164,6 +156,42 @@ def test_a_minimal_root_has_nothing_that_nothing_in_it_reads(built: Built) -> No
         assert podman(*containers.RUN, "least:latest") == "hellohello of leaf\n"
     told = built.store.cloche("audit", "least", "--json", cwd=built.place, check=True)
     assert json.loads(told.stdout)["unmet"] == []
+
+
+def test_binary_packages_alone_need_no_ebuilds_and_what_they_lack_is_told_before(
+    built: Built,
+) -> None:
+    place, host = built.place.parent / "binary", built.place.parent / "host"
+    shutil.copytree(built.place, place, ignore=shutil.ignore_patterns("*.ebuild", "out"))
+    shutil.copytree(built.place / "out/own/binpkgs", host)
+    with (place / "cloche.toml").open("a") as file:
+        file.write(f'\n[binrepos.built]\nsync_uri = "{host}"\nverify_signature = false\n')
+    (place / "machines/binary.toml").write_text(BINARY)
+
+    def run(index: str, *words: str) -> subprocess.CompletedProcess[str]:
+        (host / "Packages").write_text(index)
+        built.store.cloche("repo", "sync", "built", cwd=place, check=True)
+        return built.store.cloche(*words, "binary", cwd=place)
+
+    index = (host / "Packages").read_text()
+    lacking = "CPV: sys-devel/gcc-12\nIDEPEND: sys-apps/locale-gen"
+    told = run(index.replace("CPV: sys-devel/gcc-12", lacking), "build")
+    assert told.returncode == 2
+    assert "a dependency cannot be satisfied: sys-apps/locale-gen; add a binary package" in (
+        told.stderr
+    )
+    split = "CPV: sys-devel/gcc-12\nIUSE: split-usr\nUSE: split-usr"
+    told = run(index.replace("CPV: sys-devel/gcc-12", split), "build")
+    assert told.returncode == 2
+    assert "the binary package of sys-devel/gcc-12 was built with other USE flags: " in told.stderr
+    assert not (place / "out").exists()
+    told = run(index, "plan", "--json")
+    fates = {each["cpv"]: each["fate"] for each in json.loads(told.stdout)["packages"]}
+    assert len(fates) == 5
+    assert not {"build", "rebuild"} & set(fates.values()), fates
+    assert run(index, "build").returncode == 0
+    told = built.store.cloche("shell", "binary", "--", "greet", cwd=place, check=True)
+    assert told.stdout == "hellohello of leaf\n"
 
 
 def test_it_is_what_emerge_makes_in_a_root_of_the_same_packages(built: Built, ground: Path) -> None:

@@ -32,6 +32,10 @@ _NO_FLAG = re.compile(r"\(Missing IUSE: ([^)]+)\)")
 #: Portage's words for a package that blocks another one: the atom that it blocks, and itself.
 _BLOCKS = re.compile(r'^\[blocks [^\]]*\].* \("(\S+)" is (?:\w+ )?blocking ([^)]+)\)', re.MULTILINE)
 _PROPOSED = (" keyword", " license(s)")
+#: Portage's words with --usepkgonly, for a package of other USE flags, and for one that is missing.
+_OTHER_USE = "use flag configuration mismatch"
+_NO_BINARY = "there are no binary packages to satisfy"
+_SOURCES = "let the machine build from source: remove --usepkgonly from `emerge`"
 #: Advice for users of emerge, whose options cloche does not have.
 _NOT_OURS = re.compile(
     r"^\n?For more information, see the MASKED PACKAGES section in the emerge\nman page or .*$"
@@ -83,6 +87,9 @@ class Mask:
             return f"add `={self.cpv} {' '.join(words[:-1])}` to a fragment's package.properties"
         if reason.endswith(" in RESTRICT"):
             return f"add `={self.cpv} {words[0]}` to a fragment's package.accept_restrict"
+        if reason == _OTHER_USE:
+            what = f"the binary package of {self.cpv} was built with other USE flags"
+            return f"{what}: set those in a fragment's package.use, or {_SOURCES}"
         if reason.startswith("invalid: "):
             return f"correct the ebuild of {self.cpv}: {reason.removeprefix('invalid: ')}"
         return f"{self.cpv} is masked by {reason}"
@@ -130,6 +137,8 @@ def _advice(kind: str, atom: str | None, text: str, masks: Sequence[Mask]) -> st
         return hints + mends
     if kind == "broken":
         return None
+    if kind in ("unknown", "unsatisfied") and _NO_BINARY in text:
+        return f"add a binary package of it to one of the machine's binrepos, or {_SOURCES}"
     if kind == "manifest":
         return f"run `cloche manifest {atom}`"
     if kind == "use" and (found := _NO_FLAG.search(text)):

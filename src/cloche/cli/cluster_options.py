@@ -81,7 +81,7 @@ def cluster_options(function: Function) -> Function:
     )(tls_options(share(with_choice)))
 
 
-class Percent(click.ParamType[float]):
+class Percent(click.ParamType):  # type: ignore[type-arg]  # no generic before click 8.2
     """A percentage, as ``5%`` or ``5``."""
 
     name = "percent"

@@ -47,6 +47,7 @@ COMMANDS = {
     "log": "log:log",
     "machine": "machine:machine",
     "manifest": "manifest:manifest",
+    "mkosi": "mkosi:mkosi",
     "news": "news:news_command",
     "outdated": "outdated:outdated",
     "overlay": "overlay:overlay",

@@ -36,7 +36,7 @@ EMERGE = {
     **dict.fromkeys(
         ("update", "deep", "newuse", "changed-use", "changed-deps", "changed-slot"), ""
     ),
-    **dict.fromkeys(("emptytree", "noreplace", "nodeps", "onlydeps", "oneshot"), ""),
+    **dict.fromkeys(("emptytree", "noreplace", "nodeps", "onlydeps", "oneshot", "usepkgonly"), ""),
     **dict.fromkeys(("with-bdeps", "implicit-system-deps", "complete-graph"), "y|n"),
 }
 
@@ -205,7 +205,7 @@ def load_machine(
         compression=_one_of(output, "compression", COMPRESSION),
         below=_below(output),
         needs=_one_of(output, "needs", NEEDS),
-        emerge=tuple(emerge_option(*item) for item in table.strings("emerge")),
+        emerge=_emerge(table),
         keep_world=table.get("keep_world", bool, False),
         finish=steps,
         images=images,
@@ -359,6 +359,15 @@ def _one_of(table: Table, key: str, words: tuple[str, ...]) -> str:
     if word not in words:
         raise unknown_name(table.origin(key), key, word, words)
     return word
+
+
+def _emerge(table: Table) -> tuple[str, ...]:
+    """``emerge``: options. Raises `ConfigError`."""
+    for text, origin in table.strings("emerge"):
+        if text == "--usepkgonly" and not table.strings("binrepos"):
+            what = "there are no binary packages for --usepkgonly"
+            raise ConfigError(origin, what, "name their host in `binrepos`")
+    return tuple(emerge_option(*item) for item in table.strings("emerge"))
 
 
 def emerge_option(text: str, origin: Origin) -> str:

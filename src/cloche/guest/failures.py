@@ -20,7 +20,11 @@ _RESOLVE: tuple[tuple[str, str], ...] = (
     ("use", r"The ebuild selected to satisfy \"?([^\s\"]+)\"? has unmet requirements"),
     ("use", r"REQUIRED_USE flag constraints"),
     ("masked", r"The following (?:keyword|mask|license) changes are necessary"),
-    ("masked", r"All \S+ that could satisfy \"?([^\s\"]+)\"? have been masked"),
+    (
+        "masked",
+        r"All (?:binary packages|\S+) that could satisfy \"?([^\s\"]+)\"?(?: for \S+)? have been "
+        "masked",
+    ),
     ("unknown", r"there are no (?:ebuilds|binary packages|\S+) to satisfy \"?([^\s\"]+)"),
     ("unknown", r"The short ebuild name \"?([^\s\"]+)\"? is ambiguous"),
     ("unknown", r"'([^']+)' is not a valid package atom"),

@@ -93,8 +93,11 @@ def remove(path: str) -> None:
 
 
 def _remove_empty(directory: str) -> None:
-    """Remove a directory and those above it that hold nothing."""
-    while directory != "/" and not os.listdir(directory):
+    """Remove a directory and those above it that hold nothing, but for those of /var.
+
+    There are mount points of sandboxes, which a removed directory would hide.
+    """
+    while directory != "/" and os.path.dirname(directory) != "/var" and not os.listdir(directory):
         os.rmdir(directory)
         directory = os.path.dirname(directory)
 

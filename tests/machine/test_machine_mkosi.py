@@ -1,0 +1,179 @@
+"""`cloche mkosi`: the base tree of an image, as mkosi's scripts ask for it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import gemato
+import pytest
+from tests.support import OWN, ROOT, Store
+
+pytestmark = pytest.mark.real
+
+CONF = """[Distribution]
+Distribution=custom
+
+[Include]
+Include=mkosi.cloche
+
+[Output]
+Format=directory
+ImageId=gentoo
+
+[Content]
+Packages=sys-apps/baselayout{more}
+
+[Build]
+Environment=CLOCHE_STORE={store}
+"""
+
+
+def image(place: Path, profile: str = "own/profiles/default") -> Path:
+    """A directory of mkosi with the ebuilds of `OWN`."""
+    shutil.copytree(OWN / "repo", place / "repos/own")
+    for ebuild in place.glob("repos/own/*/*/*.ebuild"):
+        (ebuild.parent / "Manifest").touch()
+    etc = place / "mkosi.pkgmngr/etc/portage"
+    etc.mkdir(parents=True)
+    (etc / "repos.conf").write_text(f"[own]\nlocation = {place}/repos/own\n")
+    (etc / "make.profile").symlink_to(place / "repos" / profile)
+    return place
+
+
+class Image:
+    """The directory, with the settings that mkosi would give to its scripts."""
+
+    def __init__(self, store: Store, place: Path) -> None:
+        self.store, self.place = store, image(place)
+        self.settings = place / "config.json"
+        self.name("sys-apps/baselayout")
+
+    def name(self, *packages: str) -> None:
+        """Change ``Packages=``."""
+        said = {"Distribution": "custom", "Packages": [], "Environment": {}}
+        said["Environment"] = {"CLOCHE_PACKAGES": " ".join(packages)}
+        self.settings.write_text(json.dumps(said))
+
+    def cloche(self, *words: str) -> CompletedProcess[str]:
+        """Run the command as the script ``sync`` does."""
+        environment = {"MKOSI_CONFIG": str(self.settings)}
+        return self.store.cloche("mkosi", *words, self.place, env=environment)
+
+
+@pytest.fixture
+def made(root_seeded: Store, ground: Path) -> Iterator[Image]:
+    """A directory of mkosi, and a store with a seed."""
+    parent = ground / "mkosi"
+    (parent / "image").mkdir(parents=True)
+    yield Image(root_seeded.copy(parent / "store"), parent / "image")
+    shutil.rmtree(parent)
+
+
+def test_packages_become_the_base_tree(made: Image) -> None:
+    base = made.place / "mkosi.cloche/base"
+    told = made.cloche()
+    assert told.returncode == 0, told.stderr
+    assert told.stdout.startswith(f"{base}  (new; 1 built, 0 reused)\n")
+    assert (base / "etc/passwd").read_text() == "root:x:0:0:root:/root:/bin/sh\n"
+    assert (base / "root").stat().st_mode & 0o7777 == 0o700
+    assert not (base / "etc/portage").exists()
+    assert "brings /usr/lib/os-release, without which mkosi refuses" in told.stderr
+    assert made.cloche().stdout.startswith(f"{base}  (as it was; 0 built, 1 reused)\n")
+    assert made.cloche("--check").returncode == 0
+    made.name("sys-apps/baselayout", "app-shells/dash")
+    told = made.cloche("--check")
+    assert told.returncode == 2
+    assert "mkosi.cloche/base is not what mkosi.conf asks for; run `cloche mkosi` " in told.stderr
+
+
+def test_a_wrong_profile_is_told_before_there_is_a_store(root_seeded: Store, ground: Path) -> None:
+    place = ground / "mkosi-wrong"
+    place.mkdir()
+    wrong = Image(Store(place / "store", root_seeded.user), place)
+    link = place / "mkosi.pkgmngr/etc/portage/make.profile"
+    link.unlink()
+    link.symlink_to(place / "repos/own/profiles/defualt")
+    told = wrong.cloche()
+    assert told.returncode == 2
+    assert "make.profile: own has no profile defualt; `cloche -C mkosi.cloche" in told.stderr
+    assert not (place / "store").exists()
+    shutil.rmtree(place)
+
+
+#: What mkosi runs in: the tree of the seed is its own /usr, as on a Debian with cloche installed.
+ENTER = """set -eu
+tree=$1 packages=$2 home=$3
+shift 3
+mount --bind "$tree" "$tree"
+mount -t proc proc "$tree/proc"
+mount --rbind /sys "$tree/sys"
+mount --rbind /dev "$tree/dev"
+mount -t tmpfs tmpfs "$tree/tmp"
+mount -t tmpfs tmpfs "$tree/run"
+mount --bind "$packages" "$tree/usr/lib/python3/dist-packages/cloche"
+mount --bind "$home" "$tree/root"
+exec chroot "$tree" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 \
+    PYTHONDONTWRITEBYTECODE=1 sh -c "$@"
+"""
+SEED = """[seeds.mkosi]
+type = "debian"
+suite = "trixie"
+packages = ["mkosi", "systemd-repart", "cpio", "zstd", "python3-click", "python3-msgspec", "python3-requests"]
+"""  # noqa: E501
+#: A Gentoo with a C library and a shell; systemd's tools in mkosi want the rest.
+MORE = " app-shells/dash sys-libs/glibc"
+OS_RELEASE = "ID=gentoo\nNAME=Gentoo\n"
+
+
+@pytest.mark.proof(name="images")
+def test_a_stock_mkosi_builds_an_image_of_gentoo(root_seeded: Store, ground: Path) -> None:
+    """By one line in its mkosi.conf; and its tools stay as they are."""
+    home = ground / "mkosi-home"
+    (home / "image").mkdir(parents=True)
+    store = root_seeded.copy(home / "store")
+    (home / "cloche.toml").write_text(SEED)
+    store.cloche("seed", "bootstrap", "mkosi", cwd=home, check=True)
+    listed = json.loads(store.cloche("seed", "list", "--json", cwd=home, check=True).stdout)
+    (layer,) = (each["layer"] for each in listed if each["name"] == "mkosi")
+    tree = ground / "mkosi-tree"
+    subprocess.run(["cp", "-a", store.path / "layers" / layer, tree], check=True)
+    packages = tree / "usr/lib/python3/dist-packages"
+    shutil.copytree(Path(gemato.__file__).parent, packages / "gemato")
+    (packages / "cloche").mkdir()
+
+    def mkosi(words: str) -> CompletedProcess[str]:
+        command = ["unshare", "-m", "-p", "-f", "sh", "-c", ENTER, "enter", tree]
+        command += [ROOT / "src/cloche", home, f"cd /root/image && mkosi {words}"]
+        return subprocess.run(command, capture_output=True, text=True)
+
+    place = image(home / "image")
+    etc = place / "mkosi.pkgmngr/etc/portage"
+    (etc / "repos.conf").write_text("[own]\nlocation = /root/image/repos/own\n")
+    conf = CONF.format(more=MORE, store="/root/store")
+    (place / "mkosi.conf").write_text(conf.replace("Include=mkosi.cloche\n", ""))
+    (place / "mkosi.skeleton/usr/lib").mkdir(parents=True)
+    (place / "mkosi.skeleton/usr/lib/os-release").write_text(OS_RELEASE)
+    (place / "mkosi.skeleton/boot").mkdir()
+    refused = mkosi("-f build")
+    assert "Installing packages is not supported for custom distributions" in refused.stderr
+    first = store.cloche(
+        "mkosi",
+        place,
+    )
+    assert first.returncode == 3  # this host has no mkosi; what mkosi includes is there now
+    (place / "mkosi.conf").write_text(conf)
+    done = mkosi("-f build")
+    assert done.returncode == 0, done.stderr
+    ran = subprocess.run(
+        ["chroot", place / "gentoo", "/bin/sh", "-c", ". /usr/lib/os-release; echo $NAME"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert ran.stdout == "Gentoo\n"
+    again = mkosi("-f build")
+    assert again.returncode == 0, again.stderr
+    assert "0 built, 3 reused" in again.stdout + again.stderr
