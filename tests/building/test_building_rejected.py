@@ -52,3 +52,18 @@ def test_the_error_names_the_patch_and_what_helps(tmp_path: Path) -> None:
         assert "`cloche patch rebase app-misc/greeting 2`" in str(ours.todo)
         theirs = failed(OWN)
         assert (theirs.status, theirs.what.startswith("build failed")) == (Exit.FAILED, True)
+
+
+def test_an_option_that_signing_needs_is_named_with_the_machines_file(tmp_path: Path) -> None:
+    package = values.package("sys-kernel/cloche-kernel-6", repo=f"kernel-{'0' * 12}")
+    what = "CONFIG_MODULE_SIG is “n”, not “y”; it depends on MODULES"
+    with Store.open(tmp_path / "store") as store:
+        for place, wanted in (
+            ("[kernel.signing]", "machines/m.toml, [kernel.signing]"),
+            ("kernel/x.config:3", "kernel/x.config:3"),
+        ):
+            error = StepError(package.id, "build", f"{place}: {what}", phase="configure")
+            explain(values.context(store), package, error)
+            assert error.status == Exit.BAD_INPUT
+            assert f"{wanted}: {what}" in error.what
+            assert error.what.count(place) == 1

@@ -122,7 +122,7 @@ def test_emerge_builds_outside_and_others_reuse_it(
     again = run(store, place, f"emerge tiny/top; {SHOW}")
     found = re.search(r"0 packages built, 5 reused, ([\d.]+) s in all", again)
     assert found, again
-    assert float(found[1]) < 5  # a second each, with all that is around it
+    assert float(found[1]) < 60  # how fast is a matter of `make bench`
     assert "tiny/top" in again.splitlines()[-1]
     assert not list((store.path / "tmp").iterdir())
     machine = place / "machines/tiny.toml"

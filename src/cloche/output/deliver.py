@@ -14,6 +14,7 @@ from cloche.building.kernels import without_repository
 from cloche.building.liveahead import remembered_sources
 from cloche.building.machine import Built
 from cloche.building.metadata import remembered_caches
+from cloche.building.modules_index import index_modules
 from cloche.building.packages import Builder, Made, NotMergedError
 from cloche.composing import contests as contests_of
 from cloche.composing import hooks
@@ -102,6 +103,8 @@ def _finished(
     accounts are there, and before the first step that may need these or take something away.
     """
     context, kernel, steps = builder.context, machine.kernel, machine.finish
+    if kernel is not None:
+        whole += index_modules(context, kernel, whole)
     if kernel is None or not (kernel.signing or kernel.initramfs):
         return whole + finish_steps(context, steps, whole, builder.copied)
     kinds = [step.kind for step in steps]

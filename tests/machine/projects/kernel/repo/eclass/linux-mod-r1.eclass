@@ -56,9 +56,15 @@ linux-mod-r1_src_install() {
 
 # @FUNCTION: linux-mod-r1_pkg_postinst
 # @DESCRIPTION:
-# Index the modules of the kernel.
+# Index the modules of the kernel, where its System.map is: as in Gentoo's, an error is not the end.
 linux-mod-r1_pkg_postinst() {
-	depmod -a -b "${EROOT:-/}" "${KV_FULL}" || die
+	local map=${EROOT}/boot/System.map-${KV_FULL}
+	[[ -f ${map} ]] || map=${EROOT}/lib/modules/${KV_FULL}/build/System.map
+	if [[ -f ${map} ]]; then
+		depmod -a -b "${EROOT:-/}" -F "${map}" "${KV_FULL}" || eerror "depmod failed"
+	else
+		eerror "System.map was not found"
+	fi
 }
 
 EXPORT_FUNCTIONS pkg_setup src_compile src_install pkg_postinst
