@@ -183,6 +183,38 @@ def test_a_lock_that_is_not_one_is_refused_with_the_reason(case: tuple[str, str,
     assert "\n" not in str(caught.value)
 
 
+def test_a_crate_of_a_commit_is_found_by_name_and_has_what_its_workspace_says() -> None:
+    at = f"https://github.com/larry/tools?rev=1#{COMMIT}"
+    text = LOCKED.format(name="b", version="0.3.0", source=f"git+{at}", rest="")
+    (crate,) = crates.locked(f"version = 4\n{text}", "hello")
+    shared = '[workspace]\n[workspace.package]\nversion = "0.3.0"\nlicense = "{}"\n'
+    own = '[package]\nname = "{}"\nversion.workspace = true\nlicense.workspace = true\n'
+    texts = {
+        "Cargo.toml": shared.format("MIT"), "a/Cargo.toml": own.format("a"), "c/Cargo.toml": "[",
+        "x/Cargo.toml": shared.format("ISC"), "x/b/Cargo.toml": own.format("b"),
+    }  # fmt: skip
+    directory, found = crates.in_repository(crate, texts)
+    assert (directory, found.license) == ("x/b", "ISC")
+    entry = crates.git_entry(crate, f"tools-{COMMIT}/x/b")
+    assert entry == f"https://github.com/larry/tools;{COMMIT};tools-%commit%/x/b"
+    with pytest.raises(RefusedError) as caught:
+        crates.in_repository(crate, {"Cargo.toml": manifest("b", "0.4.0")})
+    assert "no Cargo.toml in tools-" in caught.value.what
+    with pytest.raises(RefusedError):
+        crates.git_entry(crate, "tools/$(id)';")
+
+
+def test_two_commits_of_one_crate_have_no_place_in_git_crates() -> None:
+    lines = (
+        LOCKED.format(name="b", version="0.3.0", rest="",
+                      source=f"git+https://github.com/larry/tools#{commit}")
+        for commit in (COMMIT, COMMIT[::-1])
+    )  # fmt: skip
+    with pytest.raises(RefusedError) as caught:
+        crates.locked("version = 4\n" + "".join(lines), "hello")
+    assert "several commits of b" in caught.value.what
+
+
 @pytest.mark.parametrize("text", ["", "[", "version = 9\n", "package = 1\n", "package = [1]\n"])
 def test_malformed_locks_are_refused(text: str) -> None:
     with pytest.raises(RefusedError):

@@ -68,7 +68,7 @@ class Conditional(HTTPAdapter):
                 request.headers[asked] = kept.headers[told]
         answer = super().send(request, *args, **more)
         if answer.status_code == 304 and kept is not None:
-            answer.close()
+            _ = answer.content  # of no bytes: so the connection is used again
         elif answer.status_code == 200:
             kept = self._keep(url, answer)
         else:

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 _LARGEST = 256 << 20  # bytes of one archive
 _AT_ONCE = 4
 _TOML = re.compile(r"(?:[^/]+/)*Cargo\.toml")
-_ENTRY = re.compile(r"https://[A-Za-z0-9_.%/-]+;[0-9a-f]{40};[A-Za-z0-9_.%/-]+(?:;gitea)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,20 +136,9 @@ def _of_registry(crate: Crate, distdir: Path) -> PackageMetadata:
 
 
 def _of_commit(crate: GitCrate, distdir: Path) -> tuple[str, PackageMetadata]:
-    """The entry of GIT_CRATES, and what Cargo.toml says. It is found by name in the archive."""
-    label = f"crate {crate.name}-{crate.version}"
-    sdist = read_sdist(distdir / crate.filename, _TOML)  # the library reads it without limits
-    if any(_TOML.fullmatch(name) and sdist.text(name) is None for name in sdist.names):
-        raise RefusedError("its archive has a Cargo.toml that is too large", where=label)
-    try:
-        directory = str(crate.get_package_directory(distdir))
-        entry = crate.get_git_crate_entry(distdir)
-        workspace = crate.get_workspace_toml(distdir)
-    except (RuntimeError, ValueError, LookupError, TypeError, AttributeError, OSError) as error:
-        what = f"it is not found in {crate.filename}: {type(error).__name__}"
-        raise RefusedError(what, where=label, todo="write this ebuild by hand") from error
-    if not _ENTRY.fullmatch(entry):
-        raise RefusedError(f"its directory {directory!r} cannot stand in an ebuild", where=label)
-    inside = directory.removeprefix(sdist.top).strip("/")
-    text = sdist.text(f"{inside}/Cargo.toml" if inside else "Cargo.toml") or ""
-    return entry, decided.crate_metadata(text, label, workspace)
+    """The entry of GIT_CRATES, and what Cargo.toml says."""
+    sdist = read_sdist(distdir / crate.filename, _TOML)
+    texts = {name: text for name, text in sdist.texts if _TOML.fullmatch(name)}
+    inside, found = decided.in_repository(crate, texts)
+    entry = decided.git_entry(crate, f"{sdist.top}/{inside}" if inside else sdist.top)
+    return entry, found

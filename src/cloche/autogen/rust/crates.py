@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import io
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from cloche.autogen.errors import RefusedError
@@ -28,6 +30,7 @@ _REPOSITORY = re.compile(r"https://[A-Za-z0-9.-]+/[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _RUST = re.compile(r"\d+\.\d+(?:\.\d+)?")
+_ENTRY = re.compile(r"https://[A-Za-z0-9_.%/-]+;[0-9a-f]{40};[A-Za-z0-9_.%/-]+(?:;gitea)?")
 _WORDS = re.compile(r"[A-Za-z0-9+_. |()-]*")
 _MOST = 5000  # crates of a package
 # What pycargoebuild raises for files that are not what they should be.
@@ -87,6 +90,10 @@ def locked(text: str, where: str) -> tuple[Crate, ...]:
         raise RefusedError(f"its Cargo.lock names more than {_MOST} crates", where=where)
     for crate in found:
         _check(crate, where)
+    commits = Counter(crate.name for crate in found if is_git(crate))
+    if twice := [name for name, count in commits.items() if count > 1]:
+        what = f"its Cargo.lock names several commits of {', '.join(sorted(twice))}"
+        raise RefusedError(what, where=where, todo="write this ebuild by hand")
     return tuple(sorted(found, key=lambda crate: (crate.name, crate.version, crate.filename)))
 
 
@@ -119,6 +126,57 @@ def crate_metadata(
     except _MALFORMED as error:
         what = f"its Cargo.toml cannot be used: {_line(error)}"
         raise RefusedError(what, where=where, todo="write this ebuild by hand") from error
+
+
+def in_repository(crate: GitCrate, texts: Mapping[str, str]) -> tuple[str, PackageMetadata]:
+    """The directory of a crate in a repository with these Cargo.toml, and what its own one says.
+
+    Keys that a workspace has for its members are those of the nearest one above. Raises
+    `RefusedError`.
+    """
+    label = f"crate {crate.name}-{crate.version}"
+    for name, text in sorted(texts.items()):
+        directory = name.rpartition("/")[0]
+        try:
+            found = crate_metadata(text, label, _workspace(directory, texts))
+        except RefusedError:  # of another crate, or a workspace alone
+            continue
+        if (found.name, found.version) == (crate.name, crate.version):
+            return directory, found
+    what = f"no Cargo.toml in {crate.filename} is of it"
+    raise RefusedError(what, where=label, todo="write this ebuild by hand")
+
+
+def _workspace(directory: str, texts: Mapping[str, str]) -> Mapping[str, Any]:
+    parts = directory.split("/") if directory else []
+    for depth in range(len(parts), -1, -1):
+        text = texts.get("/".join((*parts[:depth], "Cargo.toml")), "")
+        try:
+            workspace = toml.loads(text).get("workspace")
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(workspace, dict):
+            package = workspace.get("package")
+            return package if isinstance(package, dict) else {}
+    return {}
+
+
+def git_entry(crate: GitCrate, directory: str) -> str:
+    """The value of GIT_CRATES for a crate in a directory. Raises `RefusedError`."""
+    from pycargoebuild.cargo import GitCrate
+
+    class Located(GitCrate):  # type: ignore[misc]  # the library has no types
+        """Would look for the directory in an archive, without limits."""
+
+        def get_package_directory(self, _: Path) -> PurePosixPath:
+            return PurePosixPath(directory)
+
+    made = Located(crate.name, crate.version, crate.repository, crate.commit)
+    entry = str(made.get_git_crate_entry(Path()))
+    if not _ENTRY.fullmatch(entry):
+        what = f"its directory {directory!r} cannot stand in an ebuild"
+        raise RefusedError(what, where=f"crate {crate.name}-{crate.version}")
+    return entry
 
 
 def rust_version(text: str) -> str | None:
