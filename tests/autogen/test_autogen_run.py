@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -275,21 +276,25 @@ def test_a_killed_run_leaves_whole_packages_and_the_next_one_does_the_rest(
     words = [sys.executable, "-m", "cloche", "-C", overlay.room, "autogen", "run",
              "--distdir", overlay.room / "dist",
              "--index-url", f"{overlay.index.address}/simple/"]  # fmt: skip
-    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    pause = overlay.repository / "dev-python/p20/Manifest"
+    pause.parent.mkdir(parents=True)
+    os.mkfifo(pause)  # to read it waits for a writer, who never comes
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     assert process.stderr
-    for _ in range(12):
-        process.stderr.readline()
+    while (line := process.stderr.readline()) and "p20 1.0" not in line:
+        pass
     process.kill()
     process.wait()
     process.stderr.close()
+    pause.unlink()
     there = {name: text for name, (text, _) in overlay.snapshot().items()}
     packages = [place for place in there if place.endswith(".ebuild")]
-    assert 5 < len(packages) < 40
+    assert len(packages) == 20
     for place in packages:
         manifest = there[f"{place.rpartition('/')[0]}/Manifest"].decode()
         assert manifest.startswith(f"DIST {Path(place).stem}.tar.gz ")
     found = overlay.results()
-    assert list(found.values()).count("unchanged") >= len(packages) - 1
+    assert list(found.values()) == ["unchanged"] * 20 + ["new"] * 20
     assert overlay.ebuilds() == {f"{name}-1.0" for name in names}
     after = {name: text for name, (text, _) in overlay.snapshot().items()}
     assert {name: after[name] for name in packages} == {name: there[name] for name in packages}
