@@ -7,16 +7,15 @@ import hashlib
 import io
 import json
 import tarfile
-import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from click.testing import CliRunner, Result
-from tests.autogen.published import tarball
+from tests.autogen.published import Snapshots, on_loopback, tarball
 
 from cloche.cli.main import cli
 
@@ -164,8 +163,7 @@ def served_forge() -> Iterator[Forge]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        forge.address = f"http://127.0.0.1:{server.server_port}"
+    with on_loopback(Handler) as forge.address:
         forge.about = {
             "id": 1, "name": "hello", "full_name": NAME, "private": False, "fork": False,
             "html_url": f"{forge.address}/{NAME}", "description": "Says hello.",
@@ -173,13 +171,11 @@ def served_forge() -> Iterator[Forge]:
             "license": {"key": "mit", "name": "MIT License", "spdx_id": "MIT", "url": None},
             "default_branch": "main",
         }  # fmt: skip
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield forge
-        server.shutdown()
 
 
 @dataclass
-class Bench:
+class Bench(Snapshots):
     """A forge, an empty repository, and the command line between them."""
 
     forge: Forge
@@ -191,16 +187,6 @@ class Bench:
         command = ["autogen", "github", *(words or (NAME,)), *given]
         command += ["--api-url", self.forge.address]
         return CliRunner().invoke(cli, ["-C", str(self.room), *command])
-
-    def text(self, name: str) -> str:
-        return (self.repository / name).read_text()
-
-    def snapshot(self) -> dict[str, tuple[bytes, int]]:
-        return {
-            str(path.relative_to(self.repository)): (path.read_bytes(), path.stat().st_mtime_ns)
-            for path in self.repository.rglob("*")
-            if path.is_file()
-        }
 
 
 def source(version: str, files: Mapping[str, str] | None = None) -> bytes:

@@ -90,6 +90,15 @@ class Index:
 
 
 @contextlib.contextmanager
+def on_loopback(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    """A server; its address."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@contextlib.contextmanager
 def served() -> Iterator[Index]:
     index = Index()
 
@@ -125,15 +134,28 @@ def served() -> Iterator[Index]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        index.address = f"http://127.0.0.1:{server.server_port}"
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    with on_loopback(Handler) as index.address:
         yield index
-        server.shutdown()
+
+
+class Snapshots:
+    """Reads the repository that a test writes."""
+
+    repository: Path
+
+    def text(self, name: str) -> str:
+        return (self.repository / name).read_text()
+
+    def snapshot(self) -> dict[str, tuple[bytes, int]]:
+        return {
+            str(path.relative_to(self.repository)): (path.read_bytes(), path.stat().st_mtime_ns)
+            for path in self.repository.rglob("*")
+            if path.is_file()
+        }
 
 
 @dataclass
-class Desk:
+class Desk(Snapshots):
     """An index, an empty repository, and the command line between them."""
 
     index: Index
@@ -145,16 +167,6 @@ class Desk:
         address = ("--index-url", f"{self.index.address}/simple/")
         command = ["autogen", "pypi", *words, *given, *address]
         return CliRunner().invoke(cli, ["-C", str(self.room), *command])
-
-    def text(self, name: str) -> str:
-        return (self.repository / name).read_text()
-
-    def snapshot(self) -> dict[str, tuple[bytes, int]]:
-        return {
-            str(path.relative_to(self.repository)): (path.read_bytes(), path.stat().st_mtime_ns)
-            for path in self.repository.rglob("*")
-            if path.is_file()
-        }
 
 
 def repository(place: Path, name: str = "mine", layout: str = "thin-manifests = true\n") -> Path:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import difflib
-import json
 import os
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,12 +12,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cloche.cli.autogen_github import github
+from cloche.cli.autogen_options import Common, with_common, work
 from cloche.cli.autogen_run import run
-from cloche.cli.complete import complete_machine
-from cloche.cli.options import Options, opened_session, opened_store, project_or_none, say
+from cloche.cli.options import Options, opened_session, opened_store, say
 from cloche.cli.showing import Shown, opened_display
 from cloche.cli.usage import Group
-from cloche.config.errors import Origin
 from cloche.config.project import Project
 from cloche.display.text import one_line
 from cloche.errors import ClocheError, Exit
@@ -31,8 +28,6 @@ if TYPE_CHECKING:
     from cloche.autogen.trees import Trees
     from cloche.portage.repository import Repository
 
-DIRECTORY = click.Path(exists=True, file_okay=False, path_type=Path)
-FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 PORTAGE = Path("/etc/portage/repos.conf")
 
 
@@ -66,112 +61,41 @@ Examples:
 )
 @click.argument("name", metavar="NAME[==VERSION]")
 @click.option("--deps", is_flag=True, help="Also write what it needs and no repository has.")
-@click.option("--into", type=DIRECTORY, help="The ebuild repository [the project's first own one].")
-@click.option(
-    "--repo",
-    "repos",
-    multiple=True,
-    type=DIRECTORY,
-    help="Another repository whose packages are used [the project's, or those of /etc/portage].",
-)
-@click.option(
-    "--build",
-    "machine",
-    metavar="MACHINE",
-    shell_complete=complete_machine,
-    help="Build what was written for this machine of the project, with its tests.",
-)
-@click.option("--fix", is_flag=True, help="With --build: add what the build shows to be missing.")
-@click.option("--dry-run", "-n", is_flag=True, help="Write nothing; show what would change.")
-@click.option("--force", is_flag=True, help="Overwrite edits outside of the marked lines.")
-@click.option("--license", "licence", help="LICENSE, where upstream names none.")
-@click.option(
-    "--maintainer", "people", multiple=True, metavar="NAME <MAIL>", help="[autogen.toml's]"
-)
-@click.option("--config", type=FILE, help="The settings [autogen.toml here].")
+@with_common
 @click.option("--index-url", metavar="URL", help="The index of packages [pip's].")
-@click.option("--crates-url", metavar="URL", help="Where Rust crates are [pycargoebuild's].")
-@click.option(
-    "--distdir",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Where source archives are kept [~/.cache/cloche/distfiles].",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
-def pypi(
-    options: Options,
-    name: str,
-    deps: bool,
-    into: Path | None,
-    repos: tuple[Path, ...],
-    machine: str | None,
-    fix: bool,
-    dry_run: bool,
-    force: bool,
-    licence: str | None,
-    people: tuple[str, ...],
-    config: Path | None,
-    index_url: str | None,
-    crates_url: str | None,
-    distdir: Path | None,
-    as_json: bool,
-) -> None:
+def pypi(options: Options, common: Common, name: str, deps: bool, index_url: str | None) -> None:
     """Write the ebuild of a Python package, with Manifest and metadata.xml.
 
     Nothing of the package is run. What has no exact form in an ebuild is refused with the reason.
     """
     require()
-    if (fix and machine is None) or (dry_run and machine is not None):
-        raise click.UsageError("--fix needs --build, and --dry-run builds nothing")
-    from cloche.autogen.licences import checked
-    from cloche.autogen.lock import alone
     from cloche.autogen.pypi.ebuild import Policy
     from cloche.autogen.pypi.generate import Generator, wanted
     from cloche.autogen.pypi.index import Index, page_for_people
-    from cloche.autogen.repository import all_changes, write
-    from cloche.autogen.settings import maintainer, read_settings
-    from cloche.autogen.trees import Trees
-    from cloche.portage.repository import found_repository
     from cloche.seeds.debian.pip_config import host_settings
 
     first = wanted(name)
-    project = project_or_none(options)
-    repository = found_repository(target_of(project, into).absolute())
-    given = read_settings(config or Path("autogen.toml"))
-    maintainers = tuple(maintainer(each, Origin(Path("--maintainer"))) for each in people)
-    named = checked(licence) if licence is not None else None
-    policy = Policy(given.category, given.keywords, maintainers or given.maintainers, named)
+    task = work(options, common)
+    given = task.settings
     pip = host_settings()
     if index_url is not None:
         pip = replace(pip, indexes=(index_url.rstrip("/") + "/",))
-    places = (repository.path, *repos, *places_of(options, project))
-    trees = Trees(tuple(dict.fromkeys(places)))
-    distdir = (distdir or cache_directory() / "distfiles").absolute()
-    with Index(pip) as index, nullcontext() if dry_run else alone(repository.path):
+    with Index(pip) as index, task.locked():
         generator = Generator(
             index,
-            trees,
-            repository.path,
-            policy,
-            distdir,
+            task.trees,
+            task.repository.path,
+            Policy(given.category, given.keywords, task.maintainers, task.licence),
+            task.distdir,
             page_for_people(),
             deps,
             say,
-            crates_url,
+            common.crates_url,
         )
         packages = generator.packages(first)
-        found = all_changes(repository, packages, force=force)
-        if not dry_run:
-            write(repository.path, found)
-    if as_json:
-        click.echo(json.dumps([*map(data_of, packages, found)], indent=2))
-    else:
-        for each in found:
-            show(each, dry_run=dry_run)
-    if machine is not None:
-        if project is None:
-            raise click.UsageError("--build needs a project")
-        build_packages(options, project, machine, repository, trees, distdir, packages, fix=fix)
+        found = task.write(packages)
+    task.finish(packages, found)
 
 
 def build_packages(

@@ -9,8 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +19,7 @@ from packaging.version import InvalidVersion, Version
 
 from cloche.autogen.errors import NotPublishedError, UpstreamError
 from cloche.fetching.download import shown
+from cloche.fetching.unfinished import unfinished
 from cloche.seeds.debian.pip_config import PipSettings
 
 if TYPE_CHECKING:
@@ -152,7 +151,7 @@ class Index(contextlib.AbstractContextManager["Index"]):
         target = directory / file.name
         if target.is_file() and _has(target, digests):
             return target
-        with _scratch(directory) as scratch:
+        with unfinished(directory, ".autogen-") as scratch:
             self._download(file, scratch, limit)
             if not _has(scratch, digests):
                 what = f"{file.name} does not have the digest that the index states"
@@ -263,20 +262,6 @@ def _has(file: Path, digests: Mapping[str, str]) -> bool:
             for each in hashes.values():
                 each.update(block)
     return all(hashes[name].hexdigest() == digest for name, digest in digests.items())
-
-
-@contextlib.contextmanager
-def _scratch(directory: Path) -> Iterator[Path]:
-    """A file beside the final one, gone at the end unless it was renamed."""
-    directory.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=directory, prefix=".autogen-")
-    os.close(descriptor)
-    path = Path(name)
-    try:
-        path.chmod(0o644)
-        yield path
-    finally:
-        path.unlink(missing_ok=True)
 
 
 def best_wheel(wheels: Sequence[File]) -> File | None:

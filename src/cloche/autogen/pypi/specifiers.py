@@ -217,6 +217,12 @@ def _series(lower: _Place | None, upper: _Place | None) -> str | None:
     return lower[0].base_version if _next(release) == upper[0].release else None
 
 
+def _before(version: Version, spelling: Spelling, *, early: bool) -> str:
+    """What is before all that counts of a release, whose place is that of its first ``.dev0``."""
+    text = gentoo_version(spelling(Version(version.base_version)))
+    return text + ("_alpha" if early else "")
+
+
 def _lower(
     base: Atom, lower: _Place | None, spelling: Spelling, known: Collection[Version], *, early: bool
 ) -> Iterator[Dependency]:
@@ -224,8 +230,7 @@ def _lower(
         return
     version, after = lower
     if version.dev is not None:
-        text = gentoo_version(spelling(Version(version.base_version)))
-        yield replace(base, operator=">=", version=text + ("_alpha" if early else ""))
+        yield replace(base, operator=">=", version=_before(version, spelling, early=early))
         return
     posts: list[Version] = []
     if version.post == _LAST_POST:
@@ -243,8 +248,7 @@ def _upper(
         return
     version, after = upper
     if version.dev is not None:
-        text = gentoo_version(spelling(Version(version.base_version)))
-        yield replace(base, operator="<", version=text + ("_alpha" if early else ""))
+        yield replace(base, operator="<", version=_before(version, spelling, early=early))
         return
     text = gentoo_version(spelling(version))
     less = replace(base, operator="<", version=text)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from cloche.config.lock import SdistPin
 from cloche.errors import Exit
+from cloche.fetching.unfinished import unfinished
 from cloche.seeds.debian.pip_config import PipSettings
 from cloche.seeds.errors import SeedError, no_pypi_simple
 
@@ -51,7 +49,7 @@ def ensure(
     cache.mkdir(parents=True, exist_ok=True)
     tried = []
     for source, fetch in _candidates(wanted, settings):
-        with _scratch(cache) as scratch:
+        with unfinished(cache, ".portage-") as scratch:
             report(f"looking for {wanted.file} in {source}")
             try:
                 fetch(scratch)
@@ -150,19 +148,6 @@ def _verify(file: Path, wanted: SdistPin, source: str) -> None:
             where=source,
             todo="do not use this file: it is not the release that was pinned",
         )
-
-
-@contextmanager
-def _scratch(cache: Path) -> Iterator[Path]:
-    """A file beside the final one, gone at the end unless it was renamed."""
-    descriptor, name = tempfile.mkstemp(dir=cache, prefix=".portage-")
-    os.close(descriptor)
-    path = Path(name)
-    try:
-        path.chmod(0o644)
-        yield path
-    finally:
-        path.unlink(missing_ok=True)
 
 
 def without_password(url: str) -> str:
