@@ -57,6 +57,10 @@ def test_what_a_build_misses_becomes_lines_of_the_users_block(tmp_path: Path) ->
         'DEPEND+=" dev-libs/c"',
     )
     assert declare(path, [of_tests, header]) == path.read_text()
+    elsewhere = path.read_text().replace("EAPI=8\n", 'EAPI=8\nBDEPEND+=" dev-libs/d"\n')
+    path.write_text(elsewhere)  # a line that stands elsewhere does not count
+    other = Lacking("a/a-1", "command d", "BDEPEND", "dev-libs/d", False)
+    assert declare(path, [other]).count('BDEPEND+=" dev-libs/d"\n') == 2
     path.write_text("EAPI=8\n")
     with pytest.raises(RefusedError, match="no block"):
         declare(path, [header])

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.fuzz import importing, logs, overlays
+from tests.fuzz import importing, logs, overlays, sources, upstream
 from tests.fuzz.samples import LOCK, MACHINE, PROJECT, made_elf, made_gpkg, made_tar, parts
 
 from cloche.archives.tarformat import TarReader
@@ -394,9 +394,15 @@ IMPORTING = Target((importing.system, importing.gentoomuch), importing.VALID)
 
 OVERLAYS = Target(overlays.PARSERS, overlays.VALID)
 
+# What ebuilds are made of
+
+
+UPSTREAM = Target(upstream.PARSERS, upstream.VALID)
+SOURCES = Target(sources.PARSERS, sources.VALID)
+
 TARGETS: Mapping[str, Target] = {
     "toml": TOML, "json": JSON, "portage": PORTAGE, "archives": ARCHIVES, "packages": PACKAGES,
     "vdb": VDB,
     "debian": DEBIAN, "oci": OCI, "logs": LOGS, "importing": IMPORTING,
-    "overlays": OVERLAYS,
+    "overlays": OVERLAYS, "upstream": UPSTREAM, "sources": SOURCES,
 }  # fmt: skip

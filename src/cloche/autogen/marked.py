@@ -94,10 +94,12 @@ def _unmatched(path: Path) -> RefusedError:
 def with_own_lines(text: str, name: str, more: Sequence[str]) -> str:
     """The text with more lines at the end of a block of the user's."""
     found: list[str] = []
-    inside = False
+    begin: int | None = None
     for line in lines_of(text):
-        if inside and line == _END:
-            found += [each for each in more if each not in found]
-        inside = line == f"{_BEGIN}{name}" or (inside and line != _END)
+        if begin is not None and line == _END:
+            found += [each for each in more if each not in found[begin:]]
+            begin = None
         found.append(line)
+        if begin is None and line == f"{_BEGIN}{name}":
+            begin = len(found)
     return "\n".join([*found, ""])

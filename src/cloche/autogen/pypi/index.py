@@ -96,30 +96,25 @@ class Index(contextlib.AbstractContextManager["Index"]):
 
     def _page(self, project: str) -> Page:
         from pypi_simple import PyPISimple
-        from pypi_simple.errors import UnsupportedRepoVersionError
 
         for place in self._places:
             client: PyPISimple = PyPISimple(place, session=self._session)
-            try:
-                found = self._listed(client.get_project_url(project), client.accept, project)
-            except (ValueError, RecursionError, UnsupportedRepoVersionError) as error:
-                what = f"the index's page of {project} is malformed"
-                raise UpstreamError(what, where=shown(place), todo="try another index") from error
+            found = self._listed(client.get_project_url(project), project)
             if found is not None:
-                return Page(project, tuple(filter(None, map(_file, found.packages))))
+                return found
         what = f"the index has no project {project}"
         todo = "check its name; --index-url names another index"
         raise NotPublishedError(what, where=", ".join(map(shown, self._places)) or None, todo=todo)
 
-    def _listed(self, uri: str, accept: str, project: str) -> ProjectPage | None:
-        """A page; None if the index has no such project. Raises `UpstreamError`, ValueError."""
+    def _listed(self, uri: str, project: str) -> Page | None:
+        """A page; None if the index has no such project. Raises `UpstreamError`."""
         import requests
         import urllib3
+        from pypi_simple import ACCEPT_ANY
 
+        headers = {"Accept": ACCEPT_ANY}
         try:
-            with self._session.get(
-                uri, stream=True, timeout=_TIMEOUT, headers={"Accept": accept}
-            ) as answer:
+            with self._session.get(uri, stream=True, timeout=_TIMEOUT, headers=headers) as answer:
                 if answer.status_code == 404:
                     return None
                 answer.raise_for_status()
@@ -128,9 +123,7 @@ class Index(contextlib.AbstractContextManager["Index"]):
             what = f"the index does not answer: {type(error).__name__}"
             todo = "check the network and pip's settings (index-url, cert, proxy)"
             raise UpstreamError(what, where=shown(uri), todo=todo) from error
-        return parsed_page(
-            answer.headers.get("Content-Type", "text/html"), body, answer.url, project
-        )
+        return read_page(answer.headers.get("Content-Type", "text/html"), body, answer.url, project)
 
     def fetch(
         self,
@@ -211,11 +204,22 @@ def _bounded(blocks: Iterable[bytes], limit: int, uri: str) -> Iterator[bytes]:
         yield block
 
 
-def parsed_page(kind: str, body: bytes, uri: str, project: str) -> ProjectPage:
+def read_page(kind: str, body: bytes, uri: str, project: str) -> Page:
     """A project's page of a Content-Type, JSON (PEP 691) or HTML (PEP 503).
 
-    Raises ValueError, RecursionError, UnsupportedRepoVersionError.
+    Raises `UpstreamError`.
     """
+    from pypi_simple.errors import UnsupportedRepoVersionError
+
+    try:
+        found = _parsed(kind, body, uri, project)
+        return Page(project, tuple(filter(None, map(_file, found.packages))))
+    except (ValueError, RecursionError, UnsupportedRepoVersionError) as error:
+        what = f"the index's page of {project} is malformed"
+        raise UpstreamError(what, where=shown(uri), todo="try another index") from error
+
+
+def _parsed(kind: str, body: bytes, uri: str, project: str) -> ProjectPage:
     from pypi_simple import ProjectPage
 
     name, _, rest = kind.partition(";")
