@@ -372,14 +372,3 @@ def test_a_release_under_another_name_is_refused(desk: Desk) -> None:
     desk.index.release("hello", "1")
     desk.index.files["hello-1-py3-none-any.whl.metadata"] = metadata("evil", "1").encode()
     assert "calls itself “evil”" in str(failed(desk, "hello"))
-
-
-def test_texts_of_upstream_are_never_code(desk: Desk) -> None:
-    desk.index.release("hello", "1", "Home-page: https://x.org/$(touch x)`y`")
-    named = "hello-1-py3-none-any.whl.metadata"
-    text = desk.index.files[named].decode().replace("Says hello", 'a "$(id)" `id` \\ ${HOME}')
-    desk.index.files[named] = text.encode()
-    assert desk.run("hello").exit_code == 0
-    written = desk.text("dev-python/hello/hello-1.ebuild")
-    assert 'DESCRIPTION="a \\"\\$(id)\\" \\`id\\` \\\\ \\${HOME}"' in written
-    assert "touch" not in written

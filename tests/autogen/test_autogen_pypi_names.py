@@ -8,7 +8,7 @@ import pytest
 
 from cloche.autogen.errors import RefusedError
 from cloche.autogen.licences import COMMON, licence, read_mapping
-from cloche.autogen.pypi.licences import _CLASSIFIERS, expression
+from cloche.autogen.pypi.licences import _CLASSIFIERS, expression, unclear
 from cloche.autogen.pypi.names import SdistNames, package_name, sdist_names, translated
 
 
@@ -144,6 +144,7 @@ BSD = "Redistribution and use in source and binary forms, with or without\nmodif
         ((ZOPE,), "ZPL 2.1", "", "ZPL-2.1"),
         ((), None, MIT_TEXT, "MIT"),
         ((), None, ISC_TEXT, "ISC"),
+        ((BSD_LICENSE,), None, f"{BSD} {MIT_TEXT}", "BSD-2-Clause AND MIT"),
     ],
 )
 def test_what_a_project_says_of_its_licence(
@@ -166,13 +167,14 @@ def test_a_licence_that_nothing_names_is_refused() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        f"{MIT_TEXT} {BSD}",
+        f"{MIT_TEXT} GNU GENERAL PUBLIC LICENSE",
+        f"{BSD} Mozilla Public License Version 2.0",
         f"{BSD} All advertising materials mentioning features",
         MIT_TEXT.partition("\n")[0],  # MIT-0
         ISC_TEXT.partition(", provided")[0],  # 0BSD
     ],
 )
-def test_a_text_of_several_licences_or_of_another_one_is_refused(text: str) -> None:
+def test_a_text_of_another_licence_is_refused(text: str) -> None:
     with pytest.raises(RefusedError, match="no licence is named"):
         expression(None, (), None, text, "x")
 
@@ -180,3 +182,13 @@ def test_a_text_of_several_licences_or_of_another_one_is_refused(text: str) -> N
 def test_every_licence_of_a_classifier_has_a_name_without_a_tree() -> None:
     for spdx in _CLASSIFIERS.values():
         assert licence(spdx, COMMON, "x")
+
+
+def test_licences_that_a_text_has_together_are_told() -> None:
+    both = f"{BSD} {MIT_TEXT}"
+    (note,) = unclear("BSD-2-Clause AND MIT", (), both)
+    assert "the licence's text has the wording of: BSD-2-Clause, MIT" in note
+    (note,) = unclear("MIT AND Apache-2.0", [f"License :: {c}" for c in (MIT, APACHE)], "")
+    assert "the classifiers name: MIT License, Apache Software License" in note
+    assert unclear("MIT AND ISC", (), "") == ()  # as the field License says
+    assert unclear("MIT", (), MIT_TEXT) == ()

@@ -93,7 +93,10 @@ def test_licences_of_several_classifiers_are_told(desk: Desk) -> None:
         f"Classifier: License :: OSI Approved :: {n}" for n in ("MIT License", "ISC License (ISCL)")
     ]
     desk.index.release("hello", "1.2", *lines)
-    assert "LICENSE has all of MIT License, ISC License (ISCL)" in desk.run("hello").stderr
+    assert (
+        "LICENSE has all that the classifiers name: MIT License, ISC License (ISCL)"
+        in desk.run("hello").stderr
+    )
     assert 'LICENSE="MIT ISC"' in desk.text(EBUILD)
     assert desk.run("hello", "--license", "|| ( MIT ISC )").exit_code == 0
     assert 'LICENSE="|| ( MIT ISC )"' in desk.text(EBUILD)
@@ -120,8 +123,7 @@ def test_rust_is_refused_with_the_reason(
     assert ("its Cargo.lock cannot be used" if lock else "no Cargo.lock") in error.what
 
 
-def test_a_cargo_toml_of_tests_is_not_rust(desk: Desk) -> None:
-    desk.index.release(
-        "hello", "1", files={"tests/a/Cargo.toml": ""}, tag="cp313-cp313-linux_x86_64"
-    )
+def test_a_cargo_toml_of_tests_or_of_another_project_is_not_rust(desk: Desk) -> None:
+    files = {"tests/Cargo.toml": "", "vendored/meson/test cases/rust/Cargo.toml": ""}
+    desk.index.release("hello", "1", files=files, tag="cp313-cp313-linux_x86_64")
     assert desk.run("hello").exit_code == 0

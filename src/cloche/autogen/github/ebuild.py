@@ -115,7 +115,8 @@ def _stated(release: Release, trees: Trees) -> tuple[str, tuple[str, ...]]:
     listed = [each for each in (release.recipe.license, release.project.spdx) if each is not None]
     if not listed:
         text = release.sdist.first(r"(?:LICEN[CS]E|COPYING)[^/]*") or ""
-        listed = [licences.expression(None, (), None, text, where)]
+        spdx = licences.expression(None, (), None, text, where)
+        return licence(spdx, trees.licences, where), licences.unclear(spdx, (), text)
     for number, spdx in enumerate(listed):
         clear = not _UNCLEAR.fullmatch(spdx)
         note = f"LICENSE: whether later versions than {spdx} may be used is not stated"

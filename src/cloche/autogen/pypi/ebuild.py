@@ -185,9 +185,9 @@ def _licence(published: Published, policy: Policy, trees: Trees) -> tuple[str, t
     metadata, where = published.metadata, published.release.project
     text = published.sdist.first(r"(?:LICEN[CS]E|COPYING)[^/]*") or ""
     given, classifiers = metadata.license_expression, metadata.classifiers
-    several = () if given else licences.unclear(classifiers)
     try:
         spdx = licences.expression(given, classifiers, metadata.license, text, where)
+        several = () if given else licences.unclear(spdx, classifiers, text)
         found = licence(spdx, trees.licences, where)
     except RefusedError:
         if policy.license is None:

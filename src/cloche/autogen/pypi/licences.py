@@ -11,7 +11,11 @@ from cloche.autogen.errors import RefusedError
 from cloche.autogen.licences import PUBLIC_DOMAIN
 
 _THIRD_CLAUSE = re.compile(r"[Nn]either the name|may (?:not )?be used to endorse")
-_ADVERTISING = "All advertising materials mentioning features"
+# Other licences, and a clause of the older BSD licences.
+_OTHERS = re.compile(
+    r"GNU (?:(?:LESSER|LIBRARY|AFFERO) )?GENERAL PUBLIC LICENSE|Mozilla Public License Version"
+    r"|All advertising materials mentioning features|without fee is hereby granted\. THE SOFTWARE"
+)
 _WORDINGS: Mapping[str, tuple[str, ...]] = {
     "BSD-2-Clause": ("Redistribution and use in source and binary forms",),
     "MIT": (
@@ -91,16 +95,17 @@ def expression(
     return found
 
 
-def unclear(classifiers: Sequence[str]) -> tuple[str, ...]:
-    """A note where classifiers name several licences: whether one is to be chosen is not said."""
+def unclear(spdx: str, classifiers: Sequence[str], text: str) -> tuple[str, ...]:
+    """A note where classifiers or a text name several licences: whether one of them is enough, or
+    which file is under which, is not said."""
     named = _named(classifiers)
-    if len(named) < 2:
+    if len(named) < 2 and (" AND " not in spdx or spdx != _of_text(text)):
         return ()
-    listed = ", ".join(named)
-    return (
-        f"LICENSE has all of {listed}: the classifiers do not say whether one of them is enough "
-        "(--license says it)",
-    )
+    if len(named) > 1:
+        said = f"the classifiers name: {', '.join(named)}"
+    else:
+        said = f"the licence's text has the wording of: {', '.join(spdx.split(' AND '))}"
+    return (f"LICENSE has all that {said} (--license says otherwise)",)
 
 
 def _named(classifiers: Sequence[str]) -> tuple[str, ...]:
@@ -129,11 +134,11 @@ def _of_field(field: str | None, text: str) -> str | None:
 
 
 def _of_text(text: str) -> str | None:
-    """The licence of a text that has the usual wording of one licence, and of no other."""
+    """The licences whose usual wordings a text has; None if it has another one, too."""
     words = re.sub(r"\s+", " ", text)
     found = [spdx for spdx, phrases in _WORDINGS.items() if all(each in words for each in phrases)]
-    if len(found) != 1 or _ADVERTISING in words:
+    if not found or _OTHERS.search(words):
         return None
-    if found == ["BSD-2-Clause"] and _THIRD_CLAUSE.search(words):
-        return "BSD-3-Clause"
-    return found[0]
+    if _THIRD_CLAUSE.search(words):
+        found = ["BSD-3-Clause" if each == "BSD-2-Clause" else each for each in found]
+    return " AND ".join(found)

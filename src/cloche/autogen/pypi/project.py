@@ -19,7 +19,8 @@ from cloche.config import toml
 _EXTRA = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 _RUST = ("maturin", "setuptools-rust")
-_CARGO = re.compile(r"(?!(?:tests?|docs?|examples?|vendor)/)(?:[^/]+/)*Cargo\.toml")
+# A crate of the project's own, not of its tests or of another project in it.
+_CARGO = re.compile(r"(?:(?!(?:tests?|docs?|examples?|vendor)/)(?:src/)?[^/]+/)?Cargo\.toml")
 
 _UNRELIABLE = ("1.", "2.0", "2.1")  # before PEP 643, an sdist's metadata may lack anything
 
