@@ -24,7 +24,7 @@ from cloche.config.mkosi import FORMATS, Mkosi
 from cloche.layers import Layer, commit, compare, layer_of
 from cloche.output import mkosi, mkosi_tools
 from cloche.output.finished import Finished
-from cloche.output.images import write_images
+from cloche.output.images import check_images, write_images
 from cloche.sandbox.native import NativeEngine
 from cloche.store import Store as Opened
 
@@ -240,18 +240,28 @@ def test_what_mkosi_would_miss_is_said_before_it_is_started(making: Making) -> N
     released = making.layer({"usr/lib/os-release": "ID=gentoo"})
     with pytest.raises(ConfigError, match="the root has no kernel"):
         making.make(boots, "x", gone, released)
+
+
+def test_tools_that_lack_programs_or_are_too_old_are_refused(tmp_path: Path) -> None:
+    programs = [f"usr/bin/{name}" for name in ("mkosi", "unshare", "systemd-repart")]
+
+    def check(format: Mkosi, files: list[str]) -> None:
+        place = tmp_path / str(len(list(tmp_path.iterdir())))
+        values.write_files(place, files)
+        image = Image("x", Origin(Path("m.toml"), 1), "tools", format)
+        check_images((image,), {"tools": values.layer(place, "tools", kind="seed")})
+
     with pytest.raises(ConfigError, match="lacks what an image of format disk needs") as caught:
-        making.make(boots, "x", tools=making.root)
-    assert "mkosi" in str(caught.value.todo)
-
-
-@pytest.mark.real
-def test_tools_that_are_too_old_are_refused(making: Making, tmp_path: Path) -> None:
-    programs = {f"usr/bin/{name}": "" for name in ("mkosi", "unshare", "systemd-repart")}
+        check(Mkosi("disk"), ["usr/bin/unshare"])
+    assert caught.value.todo == "add to its packages: mkosi, systemd-repart, e2fsprogs"
+    with pytest.raises(ConfigError) as caught:
+        check(Mkosi("disk", bootable=True), [*programs, "usr/sbin/mke2fs"])
+    assert "systemd-ukify" in str(caught.value.todo)
+    check(Mkosi("disk"), [*programs, "usr/sbin/mke2fs"])
     repart = tmp_path / "repart"
     values.write_files(repart, {"10-root.conf": "[Partition]\nType=root\nCompression=zstd\n"})
     for version, said in ((253, "systemd 253 of the seed tools is too old"),
                           (255, "Compression in 10-root.conf needs systemd 257")):  # fmt: skip
-        library = {f"usr/lib64/systemd/libsystemd-shared-{version}.so": ""}
+        library = f"usr/lib64/systemd/libsystemd-shared-{version}.so"
         with pytest.raises(ConfigError, match=said):
-            making.make(Mkosi("disk", repart=repart), "x", tools=making.layer(programs | library))
+            check(Mkosi("disk", repart=repart), [*programs, library])

@@ -18,7 +18,7 @@ from cloche.config.images import Erofs, Image, Iso, Oci, Qcow2, Squashfs
 from cloche.config.mkosi import EXTENSIONS, Mkosi
 from cloche.errors import is_full
 from cloche.layers import Layer
-from cloche.output import erofs, iso, mkosi, mkosi_tools, oci, qcow2, squashfs
+from cloche.output import erofs, iso, mkosi, mkosi_checks, mkosi_tools, oci, qcow2, squashfs
 from cloche.output.claim import alone
 from cloche.output.finished import Finished, Written
 from cloche.output.imaging import CONTENTS, GIVEN, IMAGE, OUT, Imaging
@@ -40,6 +40,13 @@ _MAKE: Mapping[type, Callable[[Imaging], None]] = {
     Iso: iso.make,
     Qcow2: qcow2.make,
 }
+
+
+def check_images(images: Sequence[Image], tools: Mapping[str, Layer]) -> None:
+    """See that the tools can make the images, before anything is built. Raises `ConfigError`."""
+    for image in images:
+        if isinstance(image.format, Mkosi) and image.tools:
+            mkosi_checks.check_tools(image, image.format, tools[image.tools])
 
 
 def write_images(done: Finished) -> dict[str, Written]:

@@ -8,8 +8,9 @@ import stat
 from collections.abc import Iterator
 
 from cloche.config.errors import ConfigError
+from cloche.config.images import Image
 from cloche.config.mkosi import EXTENSIONS, Mkosi, definitions
-from cloche.layers import Merged
+from cloche.layers import Layer, Merged
 from cloche.output import mkosi_tools
 from cloche.output.imaging import Imaging
 from cloche.output.mkosi_tools import LOADERS
@@ -56,15 +57,14 @@ _SPARE = 1.06  # what an ext4 has besides its content, by experience, at least
 
 def check(work: Imaging, wanted: Mkosi) -> None:
     """Check all of it. Raises `ConfigError`."""
-    check_tools(work, wanted)
+    check_tools(work.image, wanted, work.tools)
     tree = Merged([layer.path for layer in work.root])
     if wanted.word not in EXTENSIONS and tree.lookup(b"usr/lib/os-release") is None:
         what = "the root has no usr/lib/os-release, which mkosi asks for"
-        raise ConfigError(
-            work.image.origin, what, "add sys-apps/baselayout, or the file by `files`"
-        )
+        raise ConfigError(work.image.origin, what, "add sys-apps/baselayout, or use `files`")
     if wanted.needs_kernel:
         _check_kernel(work, tree)
+        _check_loader(work)
     for path in wanted.initrds:
         found = work.last(path)
         if found is None or not stat.S_ISREG(found[1].info.st_mode):
@@ -74,20 +74,24 @@ def check(work: Imaging, wanted: Mkosi) -> None:
         _check_size(work, wanted.size, tree)
 
 
-def check_tools(work: Imaging, wanted: Mkosi) -> None:
+def check_tools(image: Image, wanted: Mkosi, tools: Layer) -> None:
     """Check that the tools have all programs, new enough. Raises `ConfigError`."""
-    image, tools = work.image, work.tools
-    missing = [_PROGRAMS[path] for path in _programs(wanted) if not work.has(path)]
+    tree = Merged([tools.path])
+    missing = [_PROGRAMS[path] for path in _programs(wanted) if not tree.lookup(path.encode())]
     if missing:
         what = f"the seed {image.tools} lacks what an image of format {wanted.word} needs"
         todo = f"add to its packages: {', '.join(dict.fromkeys(missing))}"
         raise ConfigError(image.origin, what, todo)
-    if wanted.needs_kernel and not work.in_root(LOADERS) and not mkosi_tools.loaders(tools):
-        what = f"neither the root nor the seed {image.tools} has systemd's EFI programs ({LOADERS})"
-        todo = "add the package systemd-boot-efi to the seed, or systemd[boot] to the machine"
-        raise ConfigError(image.origin, what, todo)
     if wanted.word in _REPART or wanted.needs_kernel:
-        _check_version(work, wanted, mkosi_tools.systemd_version(tools))
+        _check_version(image, wanted, mkosi_tools.systemd_version(tools))
+
+
+def _check_loader(work: Imaging) -> None:
+    if not work.in_root(LOADERS) and not mkosi_tools.loaders(work.tools):
+        seed = work.image.tools
+        what = f"neither the root nor the seed {seed} has systemd's EFI programs ({LOADERS})"
+        todo = "add the package systemd-boot-efi to the seed, or systemd[boot] to the machine"
+        raise ConfigError(work.image.origin, what, todo)
 
 
 def _programs(wanted: Mkosi) -> Iterator[str]:
@@ -120,8 +124,8 @@ def _defined(wanted: Mkosi) -> dict[str, dict[str, str]]:
     return found
 
 
-def _check_version(work: Imaging, wanted: Mkosi, version: int | None) -> None:
-    tools, origin = work.image.tools, work.image.origin
+def _check_version(image: Image, wanted: Mkosi, version: int | None) -> None:
+    tools, origin = image.tools, image.origin
     if version is not None and version < _OLDEST:
         what = f"systemd {version} of the seed {tools} is too old for mkosi"
         raise ConfigError(origin, what, f"use a seed with systemd {_OLDEST} or later")

@@ -38,6 +38,7 @@ from cloche.output.deliver import (
     remember,
 )
 from cloche.output.finished import Written
+from cloche.output.images import check_images
 from cloche.output.recall import resolution_before
 from cloche.output.remembered import finished_machine
 from cloche.output.sealed import Revealed
@@ -93,6 +94,7 @@ class Result:
 
 def prepare(context: BuildContext, project: Project, machine: Machine, choices: Choices) -> Builder:
     """Resolve and plan a machine, and hold what came of it to the lock where that is asked for."""
+    check_images(machine.images, context.inputs.tools)
     fragment = choices.autounmask_write and autounmask.fragment_of(
         machine, choices.autounmask_write
     )
