@@ -16,6 +16,9 @@ IMAGES = {
     "root": 'format = "squashfs"\ntools = "debian"\n',
     "live": 'format = "iso"\ntools = "debian"\nvolid = "X"\n',
     "disk": 'format = "qcow2"\ntools = "debian"\n',
+    "uki": 'format = "uki"\ntools = "debian"\n',
+    "loaded": 'format = "disk"\ntools = "debian"\nBootable = true\n',
+    "data": 'format = "disk"\ntools = "debian"\n',
 }
 
 
@@ -25,11 +28,12 @@ def machine(root: Path, *images: str, output: str = "") -> Machine:
     file = root / "machines/m.toml"
     file.parent.mkdir(exist_ok=True)
     file.write_text(text)
-    for name in images:
-        made = root / "out/m" / f"{name}.{IMAGES[name].split(chr(34))[1]}"
+    found = load_machine("m", file, root, frozenset({"debian"}), frozenset({"own"}))
+    for image in found.images:
+        made = root / "out/m" / image.file
         made.parent.mkdir(parents=True, exist_ok=True)
         made.touch()
-    return load_machine("m", file, root, frozenset({"debian"}), frozenset({"own"}))
+    return found
 
 
 def test_the_only_image_that_boots_is_meant(tmp_path: Path) -> None:
@@ -43,6 +47,16 @@ def test_of_several_one_has_to_be_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="choose one: `cloche boot m/live` or `cloche boot m/d"):
         image_of(found, "")
     assert image_of(found, "disk") == tmp_path / "out/m/disk.qcow2"
+
+
+def test_images_by_mkosi_boot_if_they_have_a_loader(tmp_path: Path) -> None:
+    assert image_of(machine(tmp_path, "loaded", "data"), "") == tmp_path / "out/m/loaded.raw"
+    assert image_of(machine(tmp_path, "uki", "root"), "") == tmp_path / "out/m/uki.efi"
+    found = machine(tmp_path, "data")
+    with pytest.raises(ConfigError, match=r"has no image that boots.*with Bootable"):
+        image_of(found, "")
+    assert image_of(found, "data") == tmp_path / "out/m/data.raw"  # its content decides
+    assert image_of(found, "data", nspawn=True) == tmp_path / "out/m/data.raw"
 
 
 def test_what_does_not_boot_is_said(tmp_path: Path) -> None:
@@ -68,4 +82,5 @@ def test_nspawn_takes_the_tarball(tmp_path: Path) -> None:
         image_of(found, "", nspawn=True)
     tarball = tmp_path / "out/m/stage4.tar.zst"
     tarball.touch()
+    (tmp_path / "out/m/stage4.tar.console.log").touch()
     assert image_of(found, "", nspawn=True) == tarball

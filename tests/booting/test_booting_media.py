@@ -125,3 +125,12 @@ def test_kernels_programs_and_roots_are_known_by_their_content(tmp_path: Path) -
         file.write_bytes(content)
         assert medium(file).kind == kind
     assert medium(tmp_path).kind == "directory"
+
+
+def test_a_compressed_file_is_a_tarball_by_its_name_alone(tmp_path: Path) -> None:
+    for name in ("stage4.tar.xz", "a.tgz", "b.tar.zst"):
+        (tmp_path / name).write_bytes(b"\xfd7zXZ\0" + bytes(600))
+        assert medium(tmp_path / name).kind == "tarball"
+    (tmp_path / "disk.raw.xz").write_bytes(b"\xfd7zXZ\0" + bytes(600))
+    with pytest.raises(BootError, match="the image is compressed; unpack it"):
+        medium(tmp_path / "disk.raw.xz")

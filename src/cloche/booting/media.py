@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ _EL_TORITO = {0x00: _BIOS, 0xEF: _UEFI}  # platforms of boot catalogs
 _PACKED = (b"\x1f\x8b", b"\xfd7zXZ\0", b"BZh", b"\x28\xb5\x2f\xfd", b"LZIP", b"\x89LZO")
 #: squashfs, XFS, erofs, ext4: where their magic numbers are.
 _FILE_SYSTEMS = ((0, b"hsqs"), (0, b"XFSB"), (1024, b"\xe2\xe1\xf5\xe0"), (1080, b"\x53\xef"))
+_TARBALL = re.compile(r"\.(tar(\.\w+)?|t[gx]z|tbz2?)$")
 _MOST_PARTITIONS = 256
 
 
@@ -63,7 +65,13 @@ def _medium(path: Path, file: BinaryIO) -> Medium:
     raw = _Raw(file)
     if raw.read(16 * _CD_SECTOR + 1, 5) == b"CD001":
         return Medium(path, "cd", firmware=_of_cd(path, raw))
-    if start.startswith(_PACKED) or start[257:262] == b"ustar":
+    if start[257:262] == b"ustar":
+        return Medium(path, "tarball")
+    if start.startswith(_PACKED):
+        if not _TARBALL.search(path.name):
+            raise not_bootable(
+                path, "the image is compressed", "unpack it, and boot what was in it"
+            )
         return Medium(path, "tarball")
     if not _has_boot_sector(start):
         raise _without_loader(path, start)

@@ -243,7 +243,8 @@ def _run(started: Started, asked: Asked, tests: BootTests | None, path: Path) ->
         if tests is not None:
             return _tested(started, console, asked, tests, begun, place)
         if asked.until and not console.wait_for(asked.until, asked.timeout):
-            raise _unseen(started, console, f"“{asked.until}” was not on the console")
+            how = "; the guest has ended" if console.ended else f" within {asked.timeout:.0f} s"
+            raise _unseen(started, console, f"“{asked.until}” was not on the console{how}")
         console.pass_time(asked.after or (0.0 if asked.until else _AFTER))
         _screenshot(started, console, asked.screenshot)
     return Exit.DONE
