@@ -66,12 +66,25 @@ class Image:
 
 
 @pytest.fixture
-def made(root_seeded: Store, ground: Path) -> Iterator[Image]:
+def made(seeded: Store, ground: Path) -> Iterator[Image]:
     """A directory of mkosi, and a store with a seed."""
-    parent = ground / "mkosi"
+    parent = ground / f"mkosi-{seeded.user.name}"
     (parent / "image").mkdir(parents=True)
-    yield Image(root_seeded.copy(parent / "store"), parent / "image")
-    shutil.rmtree(parent)
+    seeded.user.own(parent)
+    found = Image(seeded.copy(parent / "store"), parent / "image")
+    seeded.user.own(parent / "image")
+    yield found
+    subprocess.run(["rm", "-rf", parent], check=True)
+
+
+def content(base: Path) -> Path:
+    """The base tree of root; of an ordinary user's, which is a tarball, an unpacked copy."""
+    if not base.is_symlink():
+        return base
+    copy = base.with_name("unpacked")
+    copy.mkdir()
+    subprocess.run(["tar", "-xpf", base.resolve(), "-C", copy], check=True)
+    return copy
 
 
 def test_packages_become_the_base_tree(made: Image) -> None:
@@ -79,10 +92,14 @@ def test_packages_become_the_base_tree(made: Image) -> None:
     told = made.cloche()
     assert told.returncode == 0, told.stderr
     assert told.stdout.startswith(f"{base}  (new; 1 built, 0 reused)\n")
-    assert (base / "etc/passwd").read_text() == "root:x:0:0:root:/root:/bin/sh\n"
-    assert (base / "root").stat().st_mode & 0o7777 == 0o700
-    assert not (base / "etc/portage").exists()
-    assert "brings /usr/lib/os-release, without which mkosi refuses" in told.stderr
+    assert base.is_symlink() == (made.store.user.name != "root")
+    tree = content(base)
+    assert (tree / "etc/passwd").read_text() == "root:x:0:0:root:/root:/bin/sh\n"
+    assert (tree / "root").stat().st_mode & 0o7777 == 0o700
+    assert (tree / "root").stat().st_uid == 0
+    assert not (tree / "etc/portage").exists()
+    warned = "brings /usr/lib/os-release, without which mkosi refuses" in told.stderr
+    assert warned == (tree == base)
     assert made.cloche().stdout.startswith(f"{base}  (as it was; 0 built, 1 reused)\n")
     assert made.cloche("--check").returncode == 0
     made.name("sys-apps/baselayout", "app-shells/dash")

@@ -241,6 +241,8 @@ def test_a_hook_that_changes_something_outside_of_the_root_fails(built: Built) -
         assert said in told.stderr
     assert "must put ${ROOT} in front of paths" in told.stderr
     assert f"cloche: {len(OUTSIDE)} failed: " in told.stderr
+    # Neither the seed nor a layer has changed: each is compared with its digest.
+    built.store.cloche("store", "verify", cwd=built.place, check=True)
 
 
 def new_package(built: Built, name: str, text: str) -> None:
