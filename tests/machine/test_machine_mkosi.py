@@ -162,6 +162,9 @@ def test_a_stock_mkosi_builds_an_image_of_gentoo(root_seeded: Store, ground: Pat
     packages = tree / "usr/lib/python3/dist-packages"
     shutil.copytree(Path(gemato.__file__).parent, packages / "gemato")
     (packages / "cloche").mkdir()
+    (home / ".local/bin").mkdir(parents=True)
+    (home / ".local/bin/cloche").write_text('#!/bin/sh\nexec python3 -m cloche "$@"\n')
+    (home / ".local/bin/cloche").chmod(0o755)
 
     def mkosi(words: str) -> CompletedProcess[str]:
         command = ["unshare", "-m", "-p", "-f", "sh", "-c", ENTER, "enter", tree]
