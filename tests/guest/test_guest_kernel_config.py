@@ -120,7 +120,7 @@ def test_places_are_those_of_the_project_and_of_the_machines_table(
     tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)  # FILESDIR
-    (tmp_path / ".config").write_text("")
+    (tmp_path / ".config").write_text("CONFIG_MODULES=y\n")
     (tmp_path / "project/kernel").mkdir(parents=True)
     (tmp_path / "project/kernel/x.config").write_text("CONFIG_NTE=y\n")
     (tmp_path / "cloche.signing").write_text("CONFIG_NET=y\n")
@@ -130,6 +130,9 @@ def test_places_are_those_of_the_project_and_of_the_machines_table(
     ):
         assert kernel_config.main(str(tree), "x86", ".config", "", file) == 1
         assert capsys.readouterr().out.startswith(said)
+    (tmp_path / ".config").write_text("CONFIG_NET=y\n")
+    assert kernel_config.main(str(tree), "x86", ".config", "", "cloche.signing") == 1
+    assert capsys.readouterr().out.startswith("[kernel.signing]: CONFIG_MODULES is off, so")
 
 
 def test_changes_are_what_a_user_sets(tree: Path) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from kernels import machine, other_version, prepared
+from kernels import key_pair, machine, other_version, prepared
 from own import TOML
 from tests.support import Store, cannot
 from tests.terminal import Tmux
@@ -78,6 +78,22 @@ def test_a_configuration_is_checked_without_a_build(store: Store, place: Path) -
     last = done.stderr.splitlines()[-1]
     assert "kernel/bad.config:1: this kernel has no option CONFIG_TTTY" in last
     assert "\\n" not in last
+
+
+def test_what_signing_sets_has_the_place_of_the_machines_file(store: Store, place: Path) -> None:
+    key, _ = key_pair(place)
+    signing = f'signing = {{ file = "{key}", certificate = "kernel/modules.pem" }}\n'
+    (place / "kernel/loadable.config").write_text("CONFIG_MODULES=y\n")
+    name = machine(place, "signed", "kernel/loadable.config", more=signing)
+    line = (place / "machines/signed.toml").read_text().splitlines().index(signing.strip()) + 1
+    store.user.own(place)
+    store.cloche("kernel", "check", name, cwd=place, check=True)
+    machine(place, "signed", more=signing.replace("\n", "  # and no modules\n"))
+    done = store.cloche("kernel", "check", name, cwd=place)
+    assert done.returncode == 2
+    last = done.stderr.splitlines()[-1]
+    wrong = "CONFIG_MODULES is off, so there are no modules to sign"
+    assert f"machines/signed.toml:{line}, [kernel.signing]: {wrong}" in last
 
 
 def test_a_machine_without_such_a_kernel_is_named(store: Store, place: Path) -> None:

@@ -24,6 +24,7 @@ _DEPENDS = re.compile(r"\s+depends on\s+(.+)")
 PROJECT = "project/"
 #: The fragment of ``[kernel.signing]``, which is no file of the project.
 SIGNING = "cloche.signing"
+TABLE = "[kernel.signing]"
 #: Options of which each build makes something new at random, and what to write instead.
 RANDOM = (
     ("MODULE_SIG_KEY", '"certs/signing_key.pem"', 'CONFIG_MODULE_SIG_KEY=""'),
@@ -57,7 +58,7 @@ def said_by(file: str) -> Said:
     """What a file of the kernel's package says, with the places as users know them."""
     found = said(Path(file).read_text(), file.removeprefix(PROJECT))
     if file == SIGNING:
-        return {name: (value, "[kernel.signing]") for name, (value, _) in found.items()}
+        return {name: (value, TABLE) for name, (value, _) in found.items()}
     return found
 
 
@@ -167,6 +168,8 @@ def main(tree: str, cpu: str, config: str, base: str, *fragments: str) -> int:
     below = said_by(base) if base else {}
     made = said(Path(config).read_text(), config)
     found = list(faults(made, below, over, declared(Path(tree), cpu)))
+    if SIGNING in fragments and made.get("MODULES", ("n", ""))[0] != "y":
+        found = [f"{TABLE}: CONFIG_MODULES is off, so there are no modules to sign", *found]
     if found:
         sys.stderr.write("".join(f"{line}\n" for line in found))
         more = f" (and {len(found) - 1} more, see the log)" if len(found) > 1 else ""
