@@ -67,3 +67,13 @@ def test_it_changes_with_all_that_is_done_and_with_nothing_else(
         now = end(place, inputs)
         assert now not in before
         before.add(now)
+
+
+def test_it_changes_with_the_definitions_of_an_image(place: Path, inputs: Inputs) -> None:
+    values.write_files(place, {"repart/root.conf": "[Partition]\nType=root\n"})
+    file = place / "machines/first.toml"
+    words = 'format = "disk"\ntools = "debian"\nrepart = "repart"\n'
+    file.write_text(f"{file.read_text()}\n[output.images.disk]\n{words}")
+    before = end(place, inputs)
+    (place / "repart/root.conf").write_text("[Partition]\nType=usr\n")
+    assert end(place, inputs) != before

@@ -69,6 +69,16 @@ tools = "tools"
 size = "2G"
 efi_size = "64M"
 root_type = "btrfs"
+
+[output.images.unified]
+format = "disk"
+tools = "tools"
+Bootable = true
+KernelCommandLine = ["console=ttyS0"]
+
+[output.images.archive]
+format = "tar"
+tools = "tools"
 """
 #: Other CPUs with UEFI: the program of removable media, and its machine type.
 FOREIGN = {"aarch64": ("BOOTAA64.EFI", 0xAA64), "riscv64": ("BOOTRISCV64.EFI", 0x5064)}
@@ -147,6 +157,8 @@ def made(root_seeded: Store, ground: Path) -> Iterator[Made]:
     for name, content in {
         f"files/boot/vmlinuz-{version}": image,
         f"files/boot/initramfs-{version}.img": start,
+        f"files/usr/lib/modules/{version}/vmlinuz": image,
+        "files/usr/lib/os-release": b"ID=gentoo\n",
         "files/var/lib/kernels/tiny": image,
         "files/var/lib/kernels/tiny.igz": start,
         "hook.sh": b"#!/bin/sh\n: > /etc/hooked\n",
@@ -175,9 +187,9 @@ def test_the_medium_boots(made: Made, uefi: bool, cdrom: bool) -> None:
     assert "kernels left: \r\n" in said
 
 
-@pytest.mark.parametrize("root_type", ["ext4", "xfs"])
-def test_the_disk_boots(made: Made, root_type: str) -> None:
-    file = made.out / f"{root_type}.qcow2"
+@pytest.mark.parametrize("name", ["ext4.qcow2", "xfs.qcow2", "unified.raw"])
+def test_the_disk_boots(made: Made, name: str) -> None:
+    file = made.out / name
     said = booting.boot(file, uefi=True, cdrom=False, until="booted: ")
     assert "hello of leaf" in said
     assert "firmware: UEFI" in said
@@ -242,7 +254,8 @@ def test_another_user_makes_the_same_bytes(made: Made, ordinary: User) -> None:
         "--store", store.path, "build", "own", cwd=place, env=env, timeout=1800, check=True
     )
     assert "image: reused" not in told.stderr
-    for name in ("root.squashfs", "live.iso", "ext4.qcow2", "xfs.qcow2", "aarch64-medium.iso"):
+    for name in ("root.squashfs", "live.iso", "ext4.qcow2", "xfs.qcow2", "aarch64-medium.iso",
+                 "unified.raw", "archive.tar"):  # fmt: skip
         assert (place / "out/own" / name).read_bytes() == (made.out / name).read_bytes()
     shutil.rmtree(store.path)
     shutil.rmtree(place)
