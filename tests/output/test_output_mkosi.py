@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
+import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -21,7 +22,7 @@ from cloche.archives import ImportOptions, import_tarball
 from cloche.config.errors import ConfigError, Origin
 from cloche.config.images import Erofs, Image
 from cloche.config.mkosi import FORMATS, Mkosi
-from cloche.layers import Layer, commit, compare, layer_of
+from cloche.layers import SOURCE_DATE_EPOCH, Layer, commit, compare, layer_of
 from cloche.output import mkosi, mkosi_tools
 from cloche.output.finished import Finished
 from cloche.output.images import check_images, write_images
@@ -158,6 +159,20 @@ def test_a_tarball_holds_what_the_root_holds(making: Making, tmp_path: Path) -> 
     file = making.make(Mkosi("tar"), "tarball")
     import_tarball(file, tmp_path / "tree", ImportOptions(devices="make"))
     assert not differences(making, tmp_path / "tree", "tmp/left")
+
+
+@pytest.mark.real
+def test_options_change_the_root_and_nothing_of_them_is_of_today(making: Making) -> None:
+    settings = {"Hostname": "web1", "RootPassword": "hashed:$6$salt$hash", "Ssh": "yes"}
+    file = making.make(Mkosi("tar", {"Content": {**settings, "RemoveFiles": "/opt"}}), "options")
+    with tarfile.open(file) as opened:
+        names = set(opened.getnames())
+        texts = {name: opened.extractfile(f"./etc/{name}").read().decode()  # type: ignore[union-attr]
+                 for name in ("hostname", "shadow")}  # fmt: skip
+    assert texts["hostname"] == "web1\n"
+    assert texts["shadow"].startswith(f"root:$6$salt$hash:{SOURCE_DATE_EPOCH // 86400}:")
+    assert "./etc/systemd/system/sockets.target.wants/ssh.socket" in names
+    assert not {"./opt", "./usr/lib/clock-epoch"} & names
 
 
 @pytest.mark.real

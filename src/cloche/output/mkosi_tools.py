@@ -38,6 +38,14 @@ done
 """,
     # The order of names would be that of a directory on this host's disk.
     "tar": 'exec /usr/lib/cloche/tar --sort=name --numeric-owner "$@"\n',
+    # The day on which a password was changed would be today.
+    "systemd-firstboot": """\
+/usr/lib/cloche/systemd-firstboot "$@" || exit
+case $* in *--root-password*)
+    day=$((SOURCE_DATE_EPOCH / 86400))
+    sed -i "s/^\\(root:[^:]*\\):[0-9]*:/\\1:$day:/" "${1#--root=}/etc/shadow"
+esac
+""",
     # Presets are the machine's business, but the unit that `Ssh` adds is not known to it.
     "systemctl": """\
 units=${1#--root=}/usr/lib/systemd/system
