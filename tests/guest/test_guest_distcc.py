@@ -13,7 +13,7 @@ import pytest
 from tests.distcc.farm import shim
 from tests.support import cannot
 
-from cloche.fetching.forward import unix_listener
+from cloche.fetching.listening import unix_listener
 from cloche.guest import compile_one, distcc
 
 SENT = (

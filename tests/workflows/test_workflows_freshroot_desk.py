@@ -121,7 +121,7 @@ def test_the_end_does_not_wait_for_connections_that_say_nothing(desk: Desk) -> N
                 connection.connect(str(desk.room / SOCKET))
             time.sleep(0.2)  # so that all are taken that are taken
             began = time.monotonic()
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 60
 
 
 def test_a_window_has_the_size_that_a_request_may_have(desk: Desk, place: Path) -> None:
