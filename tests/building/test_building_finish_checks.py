@@ -62,9 +62,9 @@ def step(kind: str, *words: str, script: bytes = b"", path: Path | None = None) 
         (step("owners", "root:whel /x"), "no group whel", "did you mean “wheel”?"),
         (step("user", "larry:::wheel,audio:::"), "no group audio", "there is: root, wheel"),
         (step("user", "larry::web::::"), "no group web", "there is"),
-        (step("user", "larry::::::/bin/dahs"), "the shell /bin/dahs", "did you mean “dash”?"),
+        (step("user", "larry::::::/bin/dahs"), "the shell /bin/dahs", "did you mean “/bin/dash”?"),
         (step("ssh_keys", "larry", "ssh-ed25519 A"), "no user larry", "there is"),
-        (step("timezone", "Europe/Berln"), "time zone Europe/Berln", "did you mean “Berlin”?"),
+        (step("timezone", "Europe/Berln"), "zone Europe/Berln", "did you mean “Europe/Berlin”?"),
         (step("localedef", "de_ED.UTF-8 UTF-8"), "the locale “de_ED”", "did you mean “de_DE”?"),
         (step("groups", "x"), "brings /usr/sbin/groupadd", "add the package that brings it"),
         (

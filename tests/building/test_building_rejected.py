@@ -32,6 +32,12 @@ def test_a_users_patch_is_told_from_one_of_the_ebuild() -> None:
     assert refused(LOG) == (Refused("src/greeting.c", 2, 15),)
 
 
+def test_an_excerpt_that_begins_in_a_file_names_hunks_of_others_alone() -> None:
+    excerpt = LOG.partition("patching file src/greeting.c\n")[2]
+    assert refused(excerpt + LOG) == (Refused("src/greeting.c", 2, 15),)
+    assert str(*refused(excerpt)) == "hunk 2 (line 15)"
+
+
 @pytest.mark.real
 def test_the_error_names_the_patch_and_what_helps(tmp_path: Path) -> None:
     with Store.open(tmp_path / "store") as store:

@@ -384,7 +384,12 @@ def test_a_rebase_without_a_conflict_writes_little(
     store: Store, place: Path, patched: Path
 ) -> None:
     (patched / "say/0002-shout.patch").unlink()
+    other = place / "machines/a.toml"  # the first, which has no version of it
+    other.write_text(patching.MACHINE.replace('"=tiny/say-1", ', ""))
     said = run(store, place, "rebase", "=tiny/say-1", "2")
+    note = json.loads((place / "work/tiny/say-2/.git/cloche.json").read_text())
+    assert note["machine"] == "tiny"
+    other.unlink()
     assert "tiny/say-2: 0001-glass.patch applies as it is" in said
     assert [each.name for each in (patched / "say-2").iterdir()] == ["0003-data.patch"]
     assert (patched / "say-2/0003-data.patch").read_text() == patching.DATA

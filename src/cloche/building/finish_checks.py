@@ -20,7 +20,7 @@ from cloche.building.forecast import Forecast
 from cloche.building.packages import Builder, Made, NotMergedError
 from cloche.composing.collisions import CollisionError
 from cloche.config.atoms import name_of
-from cloche.config.errors import ConfigError, Origin, meant
+from cloche.config.errors import ConfigError, Origin, meant, nearest
 from cloche.config.finish_steps import FinishStep
 from cloche.layers import Layer
 from cloche.plan.depgraph import Package
@@ -175,7 +175,10 @@ def _meant(root: FinishRoot, want: Want, unbuilt: Sequence[Package]) -> str:
         table = f"add [{want.kind}s.{want.name}], or the package that brings it"
         return meant(want.name, root.users if want.kind == "user" else root.groups, table)
     above, _, name = want.name.rpartition("/")
-    return meant(name, root.names(above.strip("/")))
+    there = root.names(above.strip("/"))
+    if close := nearest(name, there):
+        return f"did you mean “{f'{above}/{close}'.removeprefix(f'/{ZONES}/')}”?"
+    return meant(name, there)
 
 
 def foreseen(builder: Builder, fates: Mapping[str, Forecast]) -> ConfigError | None:

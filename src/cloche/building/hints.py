@@ -65,8 +65,8 @@ def _blame_patch(package: Package, error: StepError) -> None:
         return
     error.what = f"{patches[-1]} does not apply: {'; '.join(map(str, hunks))}"
     error.todo = (
-        f"`cloche patch rebase {package.cp} {package.version}` from a version that it applies to, "
-        f"or correct it; see `{error.log_command}`"
+        f"correct it, or bring it here from the version that it was made for: `cloche patch rebase "
+        f"{package.cp} {package.version}`; see `{error.log_command}`"
     )
     error.detail, error.status = None, Exit.BAD_INPUT
 

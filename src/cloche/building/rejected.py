@@ -25,7 +25,8 @@ class Refused:
     def __str__(self) -> str:
         if not self.hunk:
             return f"{self.file}: no such file"
-        return f"{self.file}, hunk {self.hunk} (line {self.line})"
+        hunk = f"hunk {self.hunk} (line {self.line})"
+        return f"{self.file}, {hunk}" if self.file else hunk
 
 
 def refused(said: str) -> tuple[Refused, ...]:
@@ -43,7 +44,8 @@ def refused(said: str) -> tuple[Refused, ...]:
         elif missing and asked and line.startswith(("No file to patch", "Skipping")):
             found.append(Refused(asked, 0, 0))
             missing = False
-    return tuple(dict.fromkeys(found))
+    named = [each for each in found if each.file]  # an excerpt may begin in the middle of a file
+    return tuple(dict.fromkeys(named or found))
 
 
 def user_patches(said: str) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from cloche.building.packages import Builder
 from cloche.building.patching import Ready
 from cloche.errors import ClocheError
 from cloche.plan.depgraph import BROOT, Package
-from cloche.plan.names import bare, matching, nearest
+from cloche.plan.names import bare, cp_of, matching, nearest
 from cloche.plan.plan import narrowed
 from cloche.plan.versions import version_key
 from cloche.portage.cpv import BadNameError, Cpv, split_cpv
@@ -66,13 +66,14 @@ def digests(patches: Sequence[tuple[str, bytes]]) -> dict[str, str]:
 def chosen(session: Session, atom: str, machine: str | None = None) -> Iterator[Chosen]:
     """The package that an atom means, of the given machine, or of the first that has it.
 
-    An exact version (``=CATEGORY/PF``) may be one that the machine would not choose. Raises
-    ClocheError.
+    An exact version (``=CATEGORY/PF``) may be one that no machine would choose: then it is built
+    for the first that has another version. Raises ClocheError.
     """
     names = (machine,) if machine is not None else session.project.machines
     refusals: list[ClocheError] = []
     known: list[str] = []
     trees: dict[str, Path] = {}
+    others: list[str] = []  # machines that have another version
     with ExitStack() as stack:
         for name in names:
             with ExitStack() as attempt:
@@ -81,7 +82,10 @@ def chosen(session: Session, atom: str, machine: str | None = None) -> Iterator[
                 except ClocheError as error:
                     refusals.append(error)
                     continue
-                known += [each.id for each in builder.plan.packages]
+                there = [each.id for each in builder.plan.packages]
+                known += there
+                if matching(cp_of(atom.removeprefix("=").partition("::")[0]), there):
+                    others.append(name)
                 trees |= builder.context.inputs.snapshots
                 if (package := _matched(builder, atom)) is not None:
                     stack.push(attempt.pop_all())
@@ -89,9 +93,10 @@ def chosen(session: Session, atom: str, machine: str | None = None) -> Iterator[
                     return
         if atom.startswith("=") and names:
             _check_version(atom, trees.values())
-            builder = stack.enter_context(planned(session, names[0], (atom,)))
+            name = (*others, *names)[0]
+            builder = stack.enter_context(planned(session, name, (atom,)))
             if (package := _matched(builder, atom)) is not None:
-                yield Chosen(names[0], builder, package)
+                yield Chosen(name, builder, package)
                 return
     if refusals and not known:
         raise refusals[0]
