@@ -177,9 +177,11 @@ def project(tmp_path: Path) -> Path:
         (root / name).mkdir(parents=True)
     (root / "cloche.toml").write_text('[seeds.s]\ntype="debian"\n[repos.r]\npath="r"\n')
     (root / "machines/m.toml").write_text(
-        'seed="s"\nprofile="r:d"\nportage=["base"]\npackages=["a/b"]\n'
+        'seed="s"\nprofile="r:d"\nportage=["base"]\nsets=["one"]\n'
     )
-    (root / "sets/one").write_text("a/b\n")
+    (root / "sets/one").write_text("a/b\n@two\n")
+    (root / "sets/two").write_text("a/b\n")
+    (root / "sets/of-another-machine").write_text("a/x\n")
     (root / "patches/README").write_text("no patch\n")
     (root / "patches/a-b/c/x.patch").write_text("diff\n")
     return root
@@ -196,7 +198,8 @@ def test_sets_and_patches_of_the_project_come_along(project: Path) -> None:
     (project / "portage/base/package.use/.x.swp").write_bytes(b"\xff")
     assert files(project) == {
         "package.use/00-base/x": b"a/b c\n",
-        "sets/one": b"a/b\n",
+        "sets/one": b"a/b\n@two\n",
+        "sets/two": b"a/b\n",
         "patches/a-b/c/x.patch": b"diff\n",
     }
 
@@ -266,8 +269,8 @@ def test_a_file_that_would_be_ignored_is_refused(project: Path, name: str, says:
 
 def test_a_set_of_project_and_fragment_must_agree(project: Path) -> None:
     (project / "portage/base/sets").mkdir()
-    (project / "portage/base/sets/one").write_text("a/b\n")
-    assert files(project)["sets/one"] == b"a/b\n"
+    (project / "portage/base/sets/one").write_text("a/b\n@two\n")
+    assert files(project)["sets/one"] == b"a/b\n@two\n"
     (project / "portage/base/sets/one").write_text("a/c\n")
     with pytest.raises(ConfigError, match="portage/base/sets/one"):
         files(project)
@@ -279,7 +282,7 @@ def test_patches_must_be_a_directory(project: Path) -> None:
         target = project / "patches" / path
         target.rmdir() if target.is_dir() else target.unlink()
     (project / "patches").rmdir()
-    assert files(project) == {"sets/one": b"a/b\n"}
+    assert files(project) == {}
     (project / "patches").write_text("")
     with pytest.raises(ConfigError, match="patches go below it"):
         files(project)

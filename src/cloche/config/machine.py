@@ -18,7 +18,7 @@ from cloche.config.finish_steps import FinishStep, read_steps
 from cloche.config.images import Image, read_images
 from cloche.config.kernel import Kernel, read_kernel
 from cloche.config.secrets import Secret, read_secrets
-from cloche.config.sets import Asked, PackageSet, check_member, expand, load_sets
+from cloche.config.sets import Asked, PackageSet, check_member, expand, load_sets, named
 from cloche.config.table import Table, duration, load, size
 
 KEYS = (
@@ -75,16 +75,16 @@ class Machine:
     """A machine as its file describes it.
 
     ``atoms`` are all requested atoms, sets expanded, each with its origin; ``targets`` are what
-    Portage gets, which expands sets itself. ``set_files`` are all sets of the project by name, as
-    one may include another. ``binrepos`` are binary package hosts that its packages may come from,
-    the preferred one first. ``live`` are names of live ebuilds that may fetch their sources from
-    the network, with shell wildcards. With ``own_root`` the result has nothing of the seed, only
-    what the machine asks for, with its dependencies at run time; ``etc_portage`` says whether its
-    ``/etc/portage`` is part of that, and ``chost`` which CPU it is for, if that is not the seed's.
-    ``with_build_deps`` says whether build dependencies are part of the result.
-    ``compression`` is that of its tarball, which holds what is ``below`` a directory, and
-    ``packer`` the seed whose program compresses it; by default that is the machine's own.
-    ``needs`` is what happens if programs of a root of its own need what it lacks (a word of
+    Portage gets, which expands sets itself. ``set_files`` are the sets of the project that it
+    names, and those in them: another one changes nothing of it. ``binrepos`` are binary package
+    hosts that its packages may come from, the preferred one first. ``live`` are names of live
+    ebuilds that may fetch their sources from the network, with shell wildcards. With ``own_root``
+    the result has nothing of the seed, only what the machine asks for, with its dependencies at run
+    time; ``etc_portage`` says whether its ``/etc/portage`` is part of that, and ``chost`` which CPU
+    it is for, if that is not the seed's. ``with_build_deps`` says whether build dependencies are
+    part of the result. ``compression`` is that of its tarball, which holds what is ``below`` a
+    directory, and ``packer`` the seed whose program compresses it; by default that is the machine's
+    own. ``needs`` is what happens if programs of a root of its own need what it lacks (a word of
     `NEEDS`), ``emerge`` are options of emerge for the resolution, ``keep_world`` says whether the
     seed's world files stay, with the machine's atoms and sets added. ``finish`` is what is done to
     its root after the last package, and ``images`` are made of that. With one of these, a machine
@@ -193,7 +193,7 @@ def load_machine(
         sets=tuple(dict.fromkeys(asked.atom.removeprefix("@") for asked in sets)),
         packages=packages,
         atoms=atoms,
-        set_files=load_sets(root / "sets", root),
+        set_files=_own_sets(root, named((*packages, *sets), set_files)),
         outputs=tuple(name for name in OUTPUTS if output.get(name, bool, False)),
         limits=_limits(table.table("limits")),
         binrepos=_binrepos(table, binrepos),
@@ -328,6 +328,11 @@ def _all_sets(root: Path, fragments: tuple[Fragment, ...]) -> Mapping[str, Packa
     for fragment in fragments:
         found.update(load_sets(fragment.directory / "sets", root))
     return found
+
+
+def _own_sets(root: Path, names: frozenset[str]) -> Mapping[str, PackageSet]:
+    """The project's sets of these names."""
+    return {name: each for name, each in load_sets(root / "sets", root).items() if name in names}
 
 
 def _binrepos(table: Table, known: frozenset[str]) -> tuple[str, ...]:

@@ -76,6 +76,17 @@ def expand(wanted: Iterable[Asked], known: Mapping[str, PackageSet]) -> tuple[As
 
     Portage's own sets (`BUILT_IN`) stay as they are. Raises `ConfigError` for an unknown set.
     """
+    return _expanded(wanted, known)[0]
+
+
+def named(wanted: Iterable[Asked], known: Mapping[str, PackageSet]) -> frozenset[str]:
+    """The names of the sets in a list, and of those in them. Raises `ConfigError` as `expand`."""
+    return _expanded(wanted, known)[1]
+
+
+def _expanded(
+    wanted: Iterable[Asked], known: Mapping[str, PackageSet]
+) -> tuple[tuple[Asked, ...], frozenset[str]]:
     atoms: dict[str, Asked] = {}
     seen: set[str] = set()
     queue = list(wanted)
@@ -89,4 +100,4 @@ def expand(wanted: Iterable[Asked], known: Mapping[str, PackageSet]) -> tuple[As
         elif name not in seen:
             seen.add(name)
             queue[:0] = known[name].members
-    return tuple(atoms.values())
+    return tuple(atoms.values()), frozenset(seen)
