@@ -97,7 +97,7 @@ def _change_as_told(store: Store, place: Path) -> None:
     (place / "sets/everyone").write_text(block)
     file = place / "machines/second.toml"
     file.write_text(file.read_text().replace('["basics"]', '["everyone"]'))
-    (name,) = re.findall(r"for example (\S+)\.", (place / "patches/README").read_text())
+    (name,) = re.findall(r"for example (\S+)\.", (place / "patches/README.md").read_text())
     (place / name).parent.mkdir(parents=True)
     (place / name).write_text(PATCH)
     asked = re.search(r"`cloche (plan .*?)`", (place / "portage/README.md").read_text(), re.DOTALL)

@@ -46,7 +46,8 @@ def text_of(place: Path) -> dict[str, str]:
 def test_a_variant_is_tried(root_seeded: Store, fresh: Callable[[Store], Store]) -> None:
     store = fresh(root_seeded)
     place = place_for(store)
-    (place / "machines/tiny.toml").write_text(MACHINE)
+    for name in ("other", "tiny"):
+        (place / f"machines/{name}.toml").write_text(MACHINE)
 
     def try_(*words: str) -> tuple[int, str, list[str]]:
         done = store.cloche("try", "tiny", *words, cwd=place, stdin="")
@@ -74,6 +75,7 @@ def test_a_variant_is_tried(root_seeded: Store, fresh: Callable[[Store], Store])
     status, out, said = try_("tiny/top", "+loud", "--save", "base")
     assert (status, out) == (0, "")
     assert "0 packages built, 5 reused" in "\n".join(said)
+    assert "base is also a fragment of other" in said
     assert "machines/tiny.toml does not ask for tiny/top: add it there" in said
     changed = {name: text for name, text in text_of(place).items() if files.get(name) != text}
     assert list(changed.values()) == ["tiny/top loud\n"]

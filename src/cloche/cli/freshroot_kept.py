@@ -158,6 +158,7 @@ def save(options: Options, name: str, machine: str) -> None:
 
     They become machines/MACHINE.toml and the fragment portage/MACHINE. The root stays as it is.
     """
+    from cloche.cli.machine import tell_hostname
     from cloche.workflows.freshroot import ground
     from cloche.workflows.freshroot_changes import portage_files, unmerged, views, world
     from cloche.workflows.freshroot_saving import nothing_to_save, saved, write
@@ -180,8 +181,10 @@ def save(options: Options, name: str, machine: str) -> None:
         say(shown(f"not saved: {cp} was unmerged; take it out of the machine's packages or sets"))
     say(f"other files are not part of it: `cloche freshroot diff {name}` shows them")
     try:
-        machine_files(load_project(options.directory).machine(machine))
+        new = load_project(options.directory).machine(machine)
+        machine_files(new)
     except ConfigError as error:
         say(f"it contradicts what {machine} already says, correct it first: {error}")
         return
+    tell_hostname(new, found.about.ground)
     say(f"see what it would build: `cloche plan {machine}`")

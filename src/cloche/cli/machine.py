@@ -14,6 +14,7 @@ import click
 from cloche.cli.complete import complete_machine
 from cloche.cli.options import Options, check_machine, opened_session, opened_store, say
 from cloche.cli.usage import Group
+from cloche.config.machine import Machine
 from cloche.config.newmachine import new_machine
 from cloche.config.project import Project, load_project
 from cloche.display.text import count, one_line, size
@@ -404,8 +405,13 @@ def new(options: Options, name: str, like: str) -> None:
     """Begin the machine NAME with a copy of another one's file."""
     project = load_project(options.directory)
     click.echo(new_machine(project, name, like).relative_to(project.root))
-    for step in project.machine(name).finish:
+    tell_hostname(project.machine(name), like)
+    say(f"edit it, then `cloche plan {name}`")
+
+
+def tell_hostname(machine: Machine, like: str) -> None:
+    """Say that a new machine is called as the one that it is a copy of, if it is."""
+    for step in machine.finish:
         if step.kind == "hostname":
             where = step.origin
             say(f"{where.file.name}:{where.line}: the hostname is “{step.words[0]}”, as in {like}")
-    say(f"edit it, then `cloche plan {name}`")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from contextlib import ExitStack
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 
 import click
 
@@ -15,7 +16,9 @@ from cloche.cli.running import run_in
 from cloche.cli.showing import Shown, opened_display
 from cloche.cli.terminable import terminable
 from cloche.config import autounmask
-from cloche.config.project import load_project
+from cloche.config.errors import ConfigError
+from cloche.config.machine import Fragment, Machine
+from cloche.config.project import Project, load_project
 from cloche.display.text import count, seconds, size
 from cloche.output.holdings import between, files_of, holding
 
@@ -103,11 +106,27 @@ def try_(
         grown = sum(held.size or 0 for held in tried.packages.values()) - before.size
         say(f"size: {'+' if grown >= 0 else '-'}{size(abs(grown))}")
     if target is not None and status == 0:
-        written = autounmask.write(wanted.changes, target)
-        for path in written:
-            say(f"written: {path.relative_to(project.root)}")
-        if not written:
-            say(f"the fragment {target.name} has that line already")
+        _save(project, declared, target, wanted.changes)
         if not tried.asked:
             say(f"{declared.file.relative_to(project.root)} does not ask for {atom}: add it there")
     sys.exit(status)
+
+
+def _save(
+    project: Project, machine: Machine, fragment: Fragment, changes: Sequence[autounmask.Change]
+) -> None:
+    """Write lines into a fragment, and say whose it is as well. Raises ConfigError."""
+    written = autounmask.write(changes, fragment)
+    for path in written:
+        say(f"written: {path.relative_to(project.root)}")
+    if not written:
+        say(f"the fragment {fragment.name} has that line already")
+        return
+    others = []
+    for name in project.machines:
+        with suppress(ConfigError):  # another machine's file may be wrong
+            parts = project.machine(name).fragments
+            if name != machine.name and fragment.directory in [each.directory for each in parts]:
+                others.append(name)
+    if others:
+        say(f"{fragment.name} is also a fragment of {', '.join(others)}")
