@@ -225,7 +225,7 @@ UNITS = ['\\"', '"', "#[[", "[==[", "a(", "aaaa", "\n", "'", "'''", "if(", "[", 
 def test_hostile_build_files_are_read_in_linear_time(unit: str) -> None:
     """Quadratic time would take minutes."""
     many = unit * (60_000 // len(unit))
-    begin = time.monotonic()
+    begin = time.process_time()
     for text in (many, f"x({many}"):
         meson.recipe(Sdist("a-1", frozenset(), (("meson.build", text),)))
         cmake.recipe(Sdist("a-1", frozenset(), (("CMakeLists.txt", text),)))
@@ -233,7 +233,7 @@ def test_hostile_build_files_are_read_in_linear_time(unit: str) -> None:
         texts = ((name, many), ("configure.ac", many))
         with contextlib.suppress(RefusedError):
             recipe(Sdist("a-1", frozenset({name, "main.go"}), texts), "a")
-    assert time.monotonic() - begin < 20
+    assert time.process_time() - begin < 20
 
 
 def test_the_version_is_a_variable_only_at_the_end_of_an_address() -> None:

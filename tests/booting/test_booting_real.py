@@ -40,7 +40,7 @@ def place(root: User, tmp_path_factory: pytest.TempPathFactory) -> Path:
     guests.project(place)
     guests.boot_sector(place / "sector.raw")
     machine(place, "counting", '\n[test]\nready = "boot number 1"\ntimeout = "4m"\n')
-    machine(place, "never", '\n[test]\nready = "boot number 9"\nunits = ["x"]\ntimeout = "3s"\n')
+    machine(place, "never", '\n[test]\nready = "boot number 9"\nunits = ["x"]\ntimeout = "15s"\n')
     return place
 
 
@@ -97,7 +97,7 @@ def test_a_kept_disk_goes_on_where_it_was(root: User, place: Path) -> None:
 
 
 def test_what_is_not_on_the_console_ends_with_1(root: User, place: Path) -> None:
-    done = boot(root, place, "sector.raw", "--until", "number 2", "--timeout", "3s")
+    done = boot(root, place, "sector.raw", "--until", "number 2", "--timeout", "15s")
     assert done.returncode == 1
     assert "boot number 1" in done.stderr
     assert "“number 2” was not on the console" in done.stderr
