@@ -202,7 +202,7 @@ def test_the_graph_is_drawn_inside_and_stopped_from_there(
     command = shlex.join(["env", *variables, *words])
     window = Tmux(str(tmp_path / "tmux"), 90, 24, f"cd {place} && {command}")
     try:
-        window.wait("root@localhost")
+        window.wait("root@freshroot-debian")
         window.keys("emerge --ask tiny/slow; echo status $((0 + $?))", "Enter")
         window.wait("Would you like to merge these packages?")
         window.keys("y", "Enter")
