@@ -19,6 +19,7 @@ from tests.roots import worlds
 from tests.support import Store, cannot
 
 from cloche.archives import ImportOptions, import_tarball
+from cloche.broker import open_engine
 from cloche.config.errors import ConfigError, Origin
 from cloche.config.images import Erofs, Image
 from cloche.config.mkosi import FORMATS, Mkosi
@@ -26,7 +27,7 @@ from cloche.layers import SOURCE_DATE_EPOCH, Layer, commit, compare, layer_of
 from cloche.output import mkosi, mkosi_tools
 from cloche.output.finished import Finished
 from cloche.output.images import check_images, write_images
-from cloche.sandbox.native import NativeEngine
+from cloche.sandbox.base import Engine
 from cloche.store import Store as Opened
 
 KERNEL = "usr/lib/modules/6.1/vmlinuz"
@@ -62,7 +63,7 @@ class Making:
     """A store with tools and a root that has all kinds of files."""
 
     store: Opened
-    engine: NativeEngine
+    engine: Engine
     tools: Layer
     root: Layer
     room: Path
@@ -112,7 +113,7 @@ def making(root_tools: Store, tmp_path_factory: pytest.TempPathFactory) -> Itera
     room = tmp_path_factory.mktemp("mkosi")
     copy = root_tools.copy(room / "store")
     (room / "out").mkdir()
-    with Opened.open(copy.path) as store, NativeEngine() as engine:
+    with Opened.open(copy.path) as store, open_engine() as engine:
         ids = [each.name for each in store.layers.iterdir() if (each / "usr/bin/mkosi").exists()]
         tools, *_ = (store.tree(id) for id in ids)
         with store.workspace("values") as place:
