@@ -157,7 +157,9 @@ def test_an_installed_wheel_has_its_version_manual_and_completion(
     assert "Examples:" in run(installed, "build", "--help", cwd=place)
     page = (installed / "share/man/man1/cloche-build.1").read_text()
     assert f'"cloche {VERSION}"' in page
-    assert all((installed / "share" / path).is_file() for path in share.PLACES.values())
+    for program in ("cloche", "olm"):
+        places = [each.format(program) for each in share.PLACES.values()]
+        assert all((installed / "share" / place).is_file() for place in places)
 
 
 def test_an_installed_wheel_lints_and_builds(
