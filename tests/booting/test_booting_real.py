@@ -13,6 +13,7 @@ import threading
 import time
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import HTTPServer, SimpleHTTPRequestHandler
 from pathlib import Path
 from urllib.request import urlopen
@@ -144,22 +145,23 @@ def gone(pid: int) -> bool:
         return True
 
 
+@contextmanager
+def booted(user: User, place: Path) -> Iterator[subprocess.Popen[str]]:
+    """A boot that somebody watches, once the guest has begun."""
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with user.start("boot", "sector.raw", "--memory", "64M", cwd=place, **pipes) as running:
+        assert running.stdout
+        assert "boot number 1" in running.stdout.readline()
+        yield running
+
+
 @pytest.mark.parametrize(
     ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -9)]
 )
 def test_qemu_ends_with_cloche(
     root: User, place: Path, number: signal.Signals, status: int
 ) -> None:
-    running = root.start(
-        *("boot", "sector.raw", "--memory", "64M"),
-        cwd=place,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
-    with running:
-        assert running.stdout
-        assert "boot number 1" in running.stdout.readline()
+    with booted(root, place) as running:
         (qemu,) = children(running.pid)
         assert "qemu" in Path(f"/proc/{qemu}/exe").readlink().name
         running.send_signal(number)
@@ -171,17 +173,8 @@ def test_qemu_ends_with_cloche(
 
 
 def test_the_console_is_left_by_three_keys(root: User, place: Path) -> None:
-    running = root.start(
-        *("boot", "sector.raw", "--memory", "64M"),
-        cwd=place,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    with running:
-        assert running.stdout
+    with booted(root, place) as running:
         assert running.stdin
-        assert "boot number 1" in running.stdout.readline()
         running.stdin.write("\x1d\x1d\x1d")
         running.stdin.flush()
         assert running.wait(PATIENCE) == 0

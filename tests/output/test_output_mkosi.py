@@ -90,22 +90,11 @@ class Making:
 
 def write_root(tree: Path) -> None:
     """A root with whatever a root can hold."""
-    files = {"bin/su": "su", "srv/acl": "", "sparse": "", "odd \n": "x", "boot/start.img": "cpio"}
-    files |= {"usr/lib/os-release": "ID=gentoo\n", KERNEL: "a kernel", "etc/passwd": "root:x:0:0"}
-    files |= {"usr/bin/tool": "#!/bin/sh\n", "tmp/left": "", "opt/a": "a"}
+    files = {"usr/lib/os-release": "ID=gentoo\n", KERNEL: "a kernel", "etc/passwd": "root:x:0:0"}
+    files |= {"boot/start.img": "cpio", "tmp/left": "", "opt/a": "a", "usr/bin/tool": "#!/bin/sh\n"}
     values.write_files(tree, files)
-    os.truncate(tree / "sparse", 3 << 20)
-    (tree / "bin/su").chmod(0o4711)
-    os.chown(tree / "srv/acl", 250, 250)
-    (tree / "var/empty").mkdir(parents=True)
-    os.chown(tree / "var/empty", 123, 456)
     os.setxattr(tree / "usr/bin/tool", "security.capability", worlds.CAPABILITY)
-    os.setxattr(tree / "srv/acl", "user.note", b"\0=\n\xff")
-    os.setxattr(tree / "srv/acl", "system.posix_acl_access", worlds.acl(250, 6))
-    os.setxattr(tree / "srv", "system.posix_acl_default", worlds.acl(251, 7))
-    (tree / "usr/bin/other").hardlink_to(tree / "usr/bin/tool")
-    (tree / "link").symlink_to("bin/su")
-    os.mkfifo(tree / "fifo")
+    worlds.furnish(tree)
 
 
 @pytest.fixture(scope="module")

@@ -112,17 +112,8 @@ def test_a_stack_shows_the_same_after_its_way_through_an_image(
 @pytest.mark.real
 def test_whatever_a_root_can_hold_is_in_the_image(tmp_path: Path) -> None:
     tree = tmp_path / "tree"
-    values.write_files(tree, {"bin/su": "su", "srv/acl": "", "sparse": "", "odd \n\udcff": "x"})
-    (tree / "bin/su").chmod(0o4711)
-    os.chown(tree / "srv/acl", 250, 250)
-    os.setxattr(tree / "bin/su", "security.capability", worlds.CAPABILITY)
-    os.setxattr(tree / "srv/acl", "user.note", b"\0=\n\xff")
-    os.setxattr(tree / "srv/acl", "system.posix_acl_access", worlds.acl(250, 6))
-    os.setxattr(tree / "srv", "system.posix_acl_default", worlds.acl(251, 7))
-    (tree / "bin/other").hardlink_to(tree / "bin/su")
-    (tree / "link").symlink_to("bin/su")
-    os.mkfifo(tree / "fifo")
-    os.truncate(tree / "sparse", 3 << 20)
+    worlds.furnish(tree)
+    values.write_files(tree, {"not UTF-8 \udcff": "x"})
     (back,) = unpacked([tree], tmp_path)
     found = compare([tree], [back])
     assert found.equal, found.text()

@@ -39,6 +39,28 @@ def acl(user: int, permissions: int) -> bytes:
     return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
 
 
+def furnish(tree: Path) -> None:
+    """Put at least one of whatever a root can hold into a tree, as root."""
+    (tree / "bin").mkdir(parents=True, exist_ok=True)
+    (tree / "bin/su").write_text("su")
+    (tree / "bin/su").chmod(0o4711)
+    os.setxattr(tree / "bin/su", "security.capability", CAPABILITY)
+    (tree / "bin/other").hardlink_to(tree / "bin/su")
+    (tree / "srv").mkdir()
+    (tree / "srv/acl").write_text("")
+    os.chown(tree / "srv/acl", 250, 250)
+    os.setxattr(tree / "srv/acl", "user.note", b"\0=\n\xff")
+    os.setxattr(tree / "srv/acl", "system.posix_acl_access", acl(250, 6))
+    os.setxattr(tree / "srv", "system.posix_acl_default", acl(251, 7))
+    (tree / "odd \n").write_text("x")
+    (tree / "link").symlink_to("bin/su")
+    os.mkfifo(tree / "fifo")
+    (tree / "sparse").write_text("")
+    os.truncate(tree / "sparse", 3 << 20)
+    (tree / "var/empty").mkdir(parents=True)
+    os.chown(tree / "var/empty", 123, 456)
+
+
 XATTRS = {
     "xattr": ("user.key", b"value"),
     "empty xattr": ("user.key", b""),

@@ -34,7 +34,7 @@ from cloche.session.inputs import SeedOptions
 from cloche.workflows.base_tree import is_current, lay_out
 
 CONFIG = "MKOSI_CONFIG"  # what mkosi's scripts have: a file with the image's settings
-TODO = "choose a directory that you may write to"
+WRITABLE = "choose a directory that you may write to"
 
 
 @click.command(
@@ -120,7 +120,7 @@ def _write(place: Path, files: Mapping[str, ProjectFile], alone: tuple[str, ...]
             if file.executable:
                 path.chmod(0o755)
     except OSError as error:
-        raise unwritable(error.filename or place, error, TODO) from error
+        raise unwritable(error.filename or place, error, WRITABLE) from error
 
 
 def _check(place: Path, directory: Path) -> None:

@@ -95,7 +95,7 @@ def fetch_file(
     if local is not None:
         _copy(local, target, size, limit)
         return
-    mark = target.with_name(f"{target.name}.from")
+    mark = _mark(target)
     if target.exists() and not mark.exists():
         if size is None or target.stat().st_size == size:
             return
@@ -111,6 +111,22 @@ def fetch_file(
         if transfer.there <= before:
             break
     raise unreachable(shown(address), reason or "", transfer.there)
+
+
+def unchecked(target: Path) -> Path:
+    """Where to fetch a file until its content has been checked: a hidden name beside its own.
+
+    A complete one that an earlier run left there is removed; what `fetch_file` can resume stays.
+    """
+    part = target.with_name(f".{target.name}.part")
+    if not _mark(part).exists():
+        part.unlink(missing_ok=True)
+    return part
+
+
+def _mark(target: Path) -> Path:
+    """The file that says what an interrupted download is of."""
+    return target.with_name(f"{target.name}.from")
 
 
 def check_digests(file: Path, digests: Mapping[str, str], source: str) -> None:

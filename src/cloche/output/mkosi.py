@@ -39,11 +39,11 @@ def make(work: Imaging) -> None:
     given = work.given / "mkosi"
     given.mkdir()
     (given / "mkosi.conf").write_text(_configuration(work, wanted, definitions))
-    make_directory(work.out, "work")
+    make_directory(work.out, "mkosi")
     directories = [f"--directory={GIVEN}/mkosi", f"--output-directory={OUT}/made"]
     make_directory(work.out, "made")
     # Both are on one file system, or mkosi would copy what it has made.
-    words = ("env", f"TMPDIR={OUT}/work", *mkosi_tools.MKOSI, *directories, "build")
+    words = ("env", f"TMPDIR={OUT}/mkosi", *mkosi_tools.MKOSI, *directories, "build")
     work.run(*_NESTED, *words)
     file = f"{name}.{wanted.extension}"
     (work.out / "made" / file).rename(work.out / IMAGE)
@@ -79,8 +79,8 @@ def _configuration(work: Imaging, wanted: Mkosi, definitions: bool) -> str:
             **_boot(work, wanted),
         },
         "Build": {
-            "WorkspaceDirectory": f"{OUT}/work",
-            "PackageCacheDirectory": f"{OUT}/work/packages",
+            "WorkspaceDirectory": f"{OUT}/mkosi",
+            "PackageCacheDirectory": f"{OUT}/mkosi/packages",
             "Incremental": "no",
             "History": "no",
             "RepartOffline": "yes",

@@ -26,7 +26,7 @@ from cloche.autogen.rust.archives import Registry, crates_of
 from cloche.autogen.rust.crates import with_crates
 from cloche.autogen.trees import Trees
 from cloche.config.atoms import PACKAGE, VERSION
-from cloche.fetching.download import fetch_file
+from cloche.fetching.download import fetch_file, unchecked
 from cloche.fetching.errors import NotThereError
 
 _LARGEST = 1 << 30  # bytes of an archive
@@ -133,14 +133,12 @@ class Generator:
         if target.is_file() and is_right(target):
             return target
         target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_name(f".{target.name}.part")
+        part = unchecked(target)
         size = archive.asset.size if archive.asset is not None else None
-        if not part.with_name(f"{part.name}.from").exists():
-            part.unlink(missing_ok=True)  # whole, but perhaps of another time
         try:
             fetch_file(archive.uri, part, size=size, limit=_LARGEST)
         except NotThereError as error:
-            what = f"the archive {archive.name} is no longer there"
+            what = f"the archive {archive.name} was not found"
             todo = "run it again; ask upstream where it is"
             raise UpstreamError(what, where=error.where, todo=todo) from error
         try:

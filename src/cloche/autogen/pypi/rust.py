@@ -14,7 +14,7 @@ _LOCK = re.compile(r"(?:[^/]+/)*Cargo\.lock")
 
 
 def manifest_of(pyproject: Mapping[str, Any], names: Collection[str], where: str) -> str:
-    """The Cargo.toml that maturin or setuptools-rust are told of. Raises `RefusedError`."""
+    """The Cargo.toml that maturin or setuptools-rust is set to use. Raises `RefusedError`."""
     tool = pyproject.get("tool")
     given = list(_named(tool if isinstance(tool, dict) else {})) or [_MANIFEST]
     found = [each for each in given if each in names]

@@ -125,7 +125,7 @@ class Run:
         return [_Written(*each) for each in zip(found, new, strict=True)]
 
     def _failure(self, entry: Entry, error: ClocheError) -> Outcome:
-        """What is told of a package that was not made; its ebuilds stay."""
+        """The outcome for a package that could not be made; its ebuilds stay."""
         known = self.record.of(str(entry))
         cpvs = known.cpvs if known is not None else ()
         if isinstance(error, NotPublishedError):

@@ -18,7 +18,7 @@ from cloche.autogen.repository import source_of
 from cloche.autogen.rust import crates as decided
 from cloche.autogen.rust.crates import Crates, is_git
 from cloche.autogen.trees import Trees
-from cloche.fetching.download import fetch_file, shown
+from cloche.fetching.download import fetch_file, shown, unchecked
 from cloche.fetching.errors import FetchingError, NotThereError
 
 if TYPE_CHECKING:
@@ -97,14 +97,12 @@ def _fetch_one(registry: Registry, crate: Crate) -> None:
     target = registry.distdir / crate.filename
     if target.is_file() and _is_right(target, crate):
         return
-    part = target.with_name(f".{target.name}.part")
-    if not part.with_name(f"{part.name}.from").exists():
-        part.unlink(missing_ok=True)  # whole, but perhaps of another time
+    part = unchecked(target)
     uri = registry.uri(crate)
     try:
         fetch_file(uri, part, limit=_LARGEST)
     except NotThereError as error:
-        what = f"the crate {crate.filename} is no longer there"
+        what = f"the crate {crate.filename} was not found"
         todo = "run it again; --crates-url names another place"
         raise UpstreamError(what, where=shown(uri), todo=todo) from error
     except FetchingError as error:
