@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -137,3 +138,40 @@ def test_a_failure_is_told_for_all_whom_it_concerns(made: tiny.Build) -> None:
     settings.write_text(whole)
     for name in ("first", "second"):
         (made.project / f"machines/{name}.toml").unlink()
+
+
+def test_a_patch_reaches_the_machines_that_have_its_package(made: tiny.Build) -> None:
+    text = (made.project / "machines/tiny.toml").read_text()
+    less = text.replace(text[text.index("packages = [") :].split("]")[0], 'packages = ["tiny/leaf"')
+    (made.project / "machines/less.toml").write_text(less)
+    built(made, "less", "tiny")
+    made.store.cloche("-C", made.project, "lock", "less", "tiny", check=True)
+    patch = made.project / "patches/tiny/report/one.patch"
+    patch.parent.mkdir(parents=True)
+    patch.write_text("--- /dev/null\n+++ b/more\n@@ -0,0 +1 @@\n+more\n")
+
+    # The lock holds the patches of a machine's packages, and no others.
+    made.store.cloche("-C", made.project, "build", "less", "--locked", check=True)
+    held = made.store.cloche("-C", made.project, "build", "tiny", "--locked")
+    assert held.returncode == 2
+    assert "configuration" in held.stderr
+
+    built(made, "less", "tiny")  # resolved with the patches' new directory
+    patch.write_text(patch.read_text().replace("+more\n", "+much more\n"))
+    events = built(made, "less", "tiny")
+    assert {id for id, how in ends(events).items() if how == "built"} == {REPORT}
+    again = {
+        each["machine"]
+        for each in events
+        if each["event"] == "stage" and each["state"] == "end" and not each["reused"]
+    }
+    assert again == {"tiny"}
+    for name, there in (("less", []), ("tiny", ["one.patch"])):
+        listed = subprocess.run(
+            ["tar", "-tf", made.project / f"out/{name}/stage4.tar.zst"],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout.split()
+        assert [each.rpartition("/")[2] for each in listed if each.endswith(".patch")] == there
+    (made.project / "machines/less.toml").unlink()

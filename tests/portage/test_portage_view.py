@@ -10,7 +10,7 @@ import pytest
 from cloche.portage.cpv import split_cpv
 from cloche.portage.etc import Content, Symlink
 from cloche.portage.repository import RepositoryError
-from cloche.portage.view import Digests, package_view, profile_chain, user_patches
+from cloche.portage.view import Digests, package_view, patches_of, profile_chain, user_patches
 
 CPV = split_cpv("app-misc/x-1-r2")
 
@@ -183,6 +183,10 @@ def test_user_patches_are_chosen_as_portage_chooses_them() -> None:
         f"{place}/x-1-r1/d.patch": b"other revision",
     }
     assert user_patches(etc, CPV, "2/5") == (("B.diff", b"slot"), ("b.patch", b"most"))
+    of_x = ("b.patch", "gone.patch", "deep/no.patch")
+    assert {f"{place}/x/{name}" for name in of_x} < {*patches_of(etc, CPV)}
+    assert f"{place}/x:1/c.patch" in patches_of(etc, CPV)  # whatever its slot
+    assert not {f"{place}/x-1-r1/d.patch"} & {*patches_of(etc, CPV)}
     r0 = {f"{place}/x-1-r0/a.patch": b"zero"}
     assert user_patches(r0, split_cpv("app-misc/x-1"), "0") == (("a.patch", b"zero"),)
 

@@ -16,11 +16,11 @@ from cloche.autogen.marked import with_own_lines
 from cloche.autogen.text import IUSE_TEST
 from cloche.autogen.trees import Trees
 from cloche.building import metadata
+from cloche.building.configuration import with_etc
 from cloche.building.context import BuildContext
 from cloche.building.diagnose import Missing, missing_in, owners
 from cloche.building.errors import BuildError
 from cloche.building.hints import layers_of_repositories
-from cloche.building.inputs import config_layer
 from cloche.building.machine import Built, build_machine, resolve_and_plan
 from cloche.building.packages import Builder
 from cloche.building.resolve import proposal
@@ -157,9 +157,8 @@ def _with_files(context: BuildContext, added: Mapping[str, str]) -> BuildContext
     inputs = context.inputs
     own = {name: text.encode() for name, text in added.items() if text}
     files = dict(sorted({**inputs.etc, **own}.items()))
-    config = config_layer(context.store, inputs.machine, files)
-    base = (*(each for each in inputs.base if each.kind != "config"), config)
-    return replace(context, inputs=replace(inputs, etc=files, base=base, declared=False))
+    inputs = replace(with_etc(context.store, inputs, files), declared=False)
+    return replace(context, inputs=inputs)
 
 
 def _cp(cpv: str) -> str:

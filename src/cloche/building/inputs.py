@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cloche.binhosts import index
 from cloche.binhosts.index import Binhost
+from cloche.building.configuration import config_layer, unresolved
 from cloche.building.context import Inputs, Repo
 from cloche.building.crossing import CROSS_SCRIPTS, crossing
 from cloche.building.errors import MissingSeedError
@@ -17,21 +18,20 @@ from cloche.config.errors import Origin
 from cloche.config.fragments import machine_sources
 from cloche.config.machine import Machine
 from cloche.config.project import Project
-from cloche.layers import Layer, commit, stored_layer
+from cloche.layers import Layer, stored_layer
 from cloche.plan.depgraph import Package
 from cloche.portage.cpv import split_cpv
-from cloche.portage.etc import REPOS, Content, portage_tree, write_tree
+from cloche.portage.etc import REPOS, portage_tree
 from cloche.portage.repository import Repository, RepositoryError, load_repositories
 from cloche.portage.view import Digests
 from cloche.portage.virtuals import check_roles
 from cloche.seeds.parts.derived import provided_layer
 from cloche.seeds.stored import StoredSeed, find_seed, lock_found, made_of
-from cloche.store import Outcome, Store, make_key, remember
+from cloche.store import Store
 from cloche.tasks.guestcall import GUEST
 from cloche.trees import stored
 from cloche.trees.stored import pin_repository, places
 
-_WRITTEN = 1  # raise it when an equal configuration is to give another layer
 _NO_STEPS = (
     *("observe.py", "metadata.py", "live.py", "news.py", "finish_steps.py"),
     *("accounts.py", "identity.py", "advisories.py"),
@@ -66,7 +66,7 @@ def pin_inputs(
     repos = {name: _repo(store, project, found) for name, found in repositories.items()}
     binhosts = {name: _binhost(store, project, name) for name in machine.binrepos}
     etc = portage_tree(machine, project)
-    base.append(config_layer(store, machine.name, etc))
+    base.append(config_layer(store, machine.name, unresolved(etc)))
     return Inputs(
         machine=machine.name,
         base=tuple(base),
@@ -148,28 +148,6 @@ def _binhost(store: Store, project: Project, name: str) -> Binhost:
     with where_writable():
         index.lock_found(project, found)
     return found
-
-
-def config_layer(store: Store, name: str, etc: Mapping[str, Content]) -> Layer:
-    """The ``/etc/portage`` of a machine of this name as a layer."""
-    digest = hashlib.sha256(f"{_WRITTEN}\n".encode())
-    for file, content in etc.items():
-        text = content if isinstance(content, bytes) else f"-> {content.target}".encode()
-        kind = "file" if isinstance(content, bytes) else "link"
-        digest.update(f"{kind} {file}\0{len(text)}\0".encode() + text)
-    key = make_key("config", {"etc": digest.hexdigest()})
-    done = remember(store, key, name, lambda: Outcome({"tree": _config(store, name, etc).id}))
-    return stored_layer(store, done.action.outputs["tree"])
-
-
-def _config(store: Store, name: str, etc: Mapping[str, Content]) -> Layer:
-    with store.workspace("config") as workspace:
-        tree = workspace / "root"
-        for each in ("", "etc"):
-            (tree / each).mkdir()
-            (tree / each).chmod(0o755)
-        write_tree(etc, tree / "etc/portage")
-        return commit(store, tree, kind="config", label=name, rules={})
 
 
 def input_digests(inputs: Inputs, packages: Iterable[Package]) -> Mapping[str, Mapping[str, str]]:

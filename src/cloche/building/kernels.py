@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 
+from cloche.building.configuration import with_etc
 from cloche.building.context import BuildContext, Repo
-from cloche.building.inputs import config_layer
 from cloche.building.metadata import shown_repositories
 from cloche.building.stages import data_of, once, stage_call, stage_failed
 from cloche.config.errors import ConfigError
@@ -52,10 +52,8 @@ def with_kernel(context: BuildContext, machine: Machine) -> BuildContext:
     assert isinstance(conf, bytes)  # noqa: S101
     text = with_section(conf.decode(), name, f"{REPOS}/{name}")
     etc = {**inputs.etc, "repos.conf": text.encode()}
-    config = config_layer(context.store, inputs.machine, etc)
-    base = (*(each for each in inputs.base if each.kind != "config"), config)
-    repos = {**inputs.repos, name: repo}
-    return replace(context, inputs=replace(inputs, base=base, repos=repos, etc=etc))
+    inputs = replace(inputs, repos={**inputs.repos, name: repo})
+    return replace(context, inputs=with_etc(context.store, inputs, etc))
 
 
 def without_repository(context: BuildContext) -> tuple[Layer, ...]:

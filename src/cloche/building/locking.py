@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from cloche.binhosts import index
 from cloche.building import binpkg
+from cloche.building.configuration import has_patches
 from cloche.building.context import BuildContext, Inputs
 from cloche.building.errors import lock_drift
 from cloche.building.kernels import GENERATED
 from cloche.building.livepins import is_live
-from cloche.config.drift import inputs_drift, live_drift, packages_drift
+from cloche.config.drift import config_drift, inputs_drift, live_drift, packages_drift
 from cloche.config.lock import BinpkgPin, DistfilePin, Lock, MachineLock, RepoPin
 from cloche.config.lock_entries import with_machine
 from cloche.config.machine import Machine
@@ -85,7 +87,8 @@ def locked(
 def hold_inputs(lock: Lock, machine: Machine, inputs: Inputs) -> None:
     """Refuse inputs that differ from the locked ones, before any work.
 
-    Raises `ClocheError`.
+    Where there are user patches, the configuration is compared by `hold_packages`. Raises
+    `ClocheError`.
     """
     entry, seed = lock.machines.get(machine.name), lock.seeds.get(machine.seed)
     if entry is None or seed is None:
@@ -94,6 +97,8 @@ def hold_inputs(lock: Lock, machine: Machine, inputs: Inputs) -> None:
             todo=f"run `cloche lock {machine.name}`, and put the file under version control",
         )
     actual = machine_lock(machine, inputs)
+    if has_patches(inputs.etc):  # the layer gets those of the machine's packages
+        actual = replace(actual, config="")
     differences = inputs_drift(entry, actual, lock.repos, repo_pins(inputs))
     if seed.layer and seed.layer != inputs.base[0].id:
         differences.append(f"the seed is {inputs.base[0].id[:12]}, locked {seed.layer[:12]}")
@@ -116,7 +121,8 @@ def hold_packages(
 ) -> None:
     """Refuse a resolution that differs from the locked one. Raises `ClocheError`."""
     entry, packages = lock.machines[machine.name], tuple(packages)
-    differences = packages_drift(entry, machine_lock(machine, inputs, packages))
+    actual = machine_lock(machine, inputs, packages)
+    differences = config_drift(entry, actual) + packages_drift(entry, actual)
     differences += live_drift([each.id for each in packages if is_live(each)], lock, lock)
     if differences:
         raise lock_drift(machine.name, tuple(differences))

@@ -15,6 +15,7 @@ from cloche.building import (
     own_root,
     pretend,
 )
+from cloche.building.configuration import with_patches
 from cloche.building.context import BuildContext
 from cloche.building.errors import BuildError, not_finished
 from cloche.building.finish_checks import foreseen
@@ -55,7 +56,8 @@ class Built:
 def resolve_and_plan(context: BuildContext, targets: tuple[str, ...]) -> Builder:
     """Resolve and plan: everything up to the first package. Raises ClocheError.
 
-    Use the builder's context afterwards: it has the parts of a strict machine's seed.
+    Use the builder's context afterwards: it has the parts of a strict machine's seed, and the user
+    patches of the machine's packages.
     """
     graph, depgraph = resolve(context, targets)
     if context.inputs.strict:
@@ -69,7 +71,8 @@ def resolve_and_plan(context: BuildContext, targets: tuple[str, ...]) -> Builder
             made_of=context.inputs.made_of,
         )
         context = replace(context, inputs=replace(context.inputs, seed_parts=parts))
-    inputs = context.inputs
+    inputs = with_patches(context.store, context.inputs, graph)
+    context = replace(context, inputs=inputs)
     plan = make_plan(
         graph,
         own_root=inputs.own_root,

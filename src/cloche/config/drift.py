@@ -118,7 +118,7 @@ def inputs_drift(
         for name in ("seed", "profile")
         if (before := getattr(locked, name)) != (now := getattr(actual, name))
     ]
-    lines += _known("configuration", locked.config, actual.config)
+    lines += config_drift(locked, actual)
     if locked.binrepos != actual.binrepos:
         before, now = (" ".join(each.binrepos) or "none" for each in (locked, actual))
         lines.append(f"binary package hosts {before} → {now}")
@@ -130,6 +130,11 @@ def inputs_drift(
         else:
             lines += _known(f"repository {name}", locked_repos[name].tree, repos[name].tree)
     return lines
+
+
+def config_drift(locked: MachineLock, actual: MachineLock) -> list[str]:
+    """The difference of configurations that are known."""
+    return list(_known("configuration", locked.config, actual.config))
 
 
 def packages_drift(locked: MachineLock, actual: MachineLock) -> list[str]:

@@ -29,6 +29,7 @@ _CHECKS: Final = (
 )  # fmt: skip
 _PROFILES_LIMIT: Final = 500  # of one machine; the deepest of Gentoo's has about 30
 SUIDCTL: Final = "suidctl.conf"
+PATCHES: Final = "patches/"
 _OF_PACKAGE: Final = ("files", "Manifest", "metadata.xml")
 
 #: How variables and hooks name files of the configuration.
@@ -236,11 +237,11 @@ def user_patches(etc: Mapping[str, Content], cpv: Cpv, slot: str) -> tuple[tuple
 def user_patch_files(etc: Mapping[str, Content], cpv: Cpv, slot: str) -> tuple[str, ...]:
     """The files of `user_patches`, by their paths below /etc/portage."""
     main_slot = slot.split("/")[0]
-    names = sorted(name for name in etc if name.startswith(f"patches/{cpv.category}/"))
+    names = patches_of(etc, cpv)
     chosen: dict[str, str] = {}
-    for stem in (cpv.pn, cpv.p, f"{cpv.p}-{cpv.pr}"):
+    for stem in _patch_stems(cpv):
         for suffix in ("", f":{main_slot}"):
-            place = f"patches/{cpv.category}/{stem}{suffix}/"
+            place = f"{PATCHES}{cpv.category}/{stem}{suffix}/"
             for name in names:
                 base = name.removeprefix(place)
                 content = etc[name]
@@ -253,6 +254,20 @@ def user_patch_files(etc: Mapping[str, Content], cpv: Cpv, slot: str) -> tuple[s
                 else:
                     chosen.pop(base, None)
     return tuple(chosen[base] for base in sorted(chosen, key=os.fsencode))
+
+
+def patches_of(etc: Mapping[str, Content], cpv: Cpv) -> tuple[str, ...]:
+    """All files among the user patches that are for a package in any slot, sorted by path."""
+    within = f"{PATCHES}{cpv.category}/"
+    stems = _patch_stems(cpv)
+    names = sorted(name for name in etc if name.startswith(within))
+    return tuple(
+        name for name in names if name[len(within) :].partition("/")[0].partition(":")[0] in stems
+    )
+
+
+def _patch_stems(cpv: Cpv) -> tuple[str, ...]:
+    return (cpv.pn, cpv.p, f"{cpv.p}-{cpv.pr}")
 
 
 def env_files(cpv: Cpv, slot: str) -> tuple[str, ...]:

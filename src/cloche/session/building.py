@@ -119,7 +119,7 @@ def prepare(context: BuildContext, project: Project, machine: Machine, choices: 
         raise ineffective(complaints)
     if choices.locked:
         lock = read_lock(project.lock)
-        hold_packages(lock, machine, context.inputs, builder.plan.packages)
+        hold_packages(lock, machine, builder.context.inputs, builder.plan.packages)
     return replace(builder, finish=(*machine.finish, *owned(machine.secrets)))
 
 

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import msgspec
 
+from cloche.building.configuration import with_etc
 from cloche.building.context import BuildContext
-from cloche.building.inputs import config_layer
 from cloche.building.metadata import shown_repositories
 from cloche.building.stages import once, stage_call, stage_failed
 from cloche.config.errors import Origin
@@ -90,9 +90,8 @@ def opened(
         inputs = context.inputs
         ours = {name: inputs.etc[name] for name in _OURS if name in inputs.etc}
         files: dict[str, Content] = dict(sorted({**ours, **etc}.items()))
-        config = config_layer(context.store, machine.name, files)
-        base = (*(each for each in inputs.base if each.kind != "config"), config)
-        own = replace(inputs, etc=files, base=base, own={}, installed=True, declared=False)
+        own = with_etc(context.store, inputs, files)
+        own = replace(own, own={}, installed=True, declared=False)
         yield replace(context, inputs=own)
 
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from cloche.building.configuration import with_etc
 from cloche.building.context import BuildContext
-from cloche.building.inputs import config_layer
 from cloche.building.machine import Built, build_machine, resolve_and_plan
 from cloche.building.packages import Builder
 from cloche.building.root import Root
@@ -128,9 +128,8 @@ def _with_line(context: BuildContext, wanted: Variant) -> BuildContext:
         return context
     inputs = context.inputs
     files = dict(sorted({**inputs.etc, _FILE: f"{wanted.line}\n".encode()}.items()))
-    config = config_layer(context.store, inputs.machine, files)
-    base = (*(each for each in inputs.base if each.kind != "config"), config)
-    return replace(context, inputs=replace(inputs, etc=files, base=base, declared=False))
+    inputs = replace(with_etc(context.store, inputs, files), declared=False)
+    return replace(context, inputs=inputs)
 
 
 def _check_flags(builder: Builder, wanted: Variant) -> None:
