@@ -11,7 +11,7 @@ from tests.values import project
 from cloche.config.project import load_project
 from cloche.records.builds import Events, keep
 from cloche.records.events import Done, Finished, encode_event
-from cloche.records.logs import new_log
+from cloche.records.logs import machine_logs, new_log
 from cloche.store import Store
 
 FAILED = (
@@ -83,3 +83,18 @@ def test_the_log_of_a_machine_is_not_that_of_one_with_a_number(
     words = ("--store", tmp_path / "store", "log")
     assert run_cloche(*words, "machine/web")[1] == "web\n"
     assert run_cloche(*words, "machine/web-2")[1] == "web-2\n"
+
+
+def test_logs_of_machines_with_one_name_are_apart(tmp_path: Path, run_cloche: Run) -> None:
+    places = [project(tmp_path / name).root for name in ("a", "b")]
+    with Store.open(tmp_path / "store") as store:
+        for each in places:
+            name = machine_logs("first", load_project(each).place)
+            new_log(store, name, "finish").write_text(f"{each.name}\n")
+    words = ("--store", tmp_path / "store")
+    for each in places:
+        for name in ("first", "machine/first"):
+            assert run_cloche(*words, "-C", each, "log", name)[1] == f"{each.name}\n"
+    status, _, err = run_cloche(*words, "-C", tmp_path, "log", "first")
+    assert status == 2
+    assert "machine/first: machines of 2 projects have logs of this name; run it in" in err

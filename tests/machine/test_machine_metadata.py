@@ -60,7 +60,7 @@ def plan(store: Store, where: Path) -> tuple[set[str], bool]:
 
 def sourced(store: Store, step: str) -> set[str]:
     """The ebuilds whose metadata was taken from themselves, by the last log of a step."""
-    logs = sorted((store.path / "logs/machine/many").glob(f"*-{step}.log*"))
+    logs = sorted((store.path / "logs").glob(f"machine/many@*/*-{step}.log*"))
     read = gzip.open if logs[-1].suffix == ".gz" else open
     with read(logs[-1], "rt") as log:
         return {line.split()[1] for line in log if line.startswith("sourced ")}

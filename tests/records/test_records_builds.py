@@ -133,7 +133,10 @@ def test_layers_of_the_newest_builds_stay(tmp_path: Path) -> None:
         keep_one(layers[3], did=True, delivered=False)  # a failed build takes nobody's place
         gc(store)
         assert [store.has_tree(layer) for layer in layers[2:4]] == [True, True]
-        assert numbers(store) == [4, 7, 10, 13]
+        assert numbers(store) == [4, 7, 10, 12, 13]  # 12 is the last one that is finished
+        keep_one(layers[3], did=False)
+        keep_one(layers[3], did=False)
+        assert numbers(store) == [4, 7, 10, 13, 15]
 
 
 def test_what_a_machine_is_besides_stays_as_long_as_its_record(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def advisories(
     }
 
     def ask() -> Outcome:
-        log = new_log(context.store, f"machine/{context.inputs.machine}", "advisories")
+        log = new_log(context.store, context.inputs.log_name, "advisories")
         with context.store.workspace("advisories") as workspace:
             wanted = stage_call(context, "advisories", request, workspace, log, layers=layers)
             result, _ = call(context.engine, context.running, wanted)

@@ -16,6 +16,7 @@ from cloche.layers import Layer
 from cloche.portage.etc import REPOS, Content
 from cloche.portage.view import common_view
 from cloche.records.events import Bus
+from cloche.records.logs import machine_logs
 from cloche.sandbox.base import Bind, Emulator, Engine, Limits, Sandbox
 from cloche.seeds.parts.strict import SeedParts
 from cloche.store import Outcome, Store
@@ -117,6 +118,11 @@ class Inputs:
     def full_name(self) -> str:
         """The machine's name, unique among projects."""
         return f"{self.place}/{self.machine}"
+
+    @property
+    def log_name(self) -> str:
+        """What the logs of its own stages are called."""
+        return machine_logs(self.machine, self.place)
 
     def of_seed(self, names: Iterable[str]) -> tuple[Layer, ...]:
         """The layers of the seed's packages that a step sees besides the base."""

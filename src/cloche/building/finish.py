@@ -85,7 +85,7 @@ def _repositories(context: BuildContext, world: Sequence[str]) -> dict[str, str]
 
 def _run(context: BuildContext, layers: Sequence[Layer], request: Mapping[str, Any]) -> Outcome:
     machine = context.inputs.machine
-    log = new_log(context.store, f"machine/{machine}", "finish")
+    log = new_log(context.store, context.inputs.log_name, "finish")
     with context.store.workspace("finish") as workspace:
         # With their caches: Portage reads the metadata of all ebuilds whose packages are in the
         # world file, and would start a shell for each.

@@ -192,7 +192,7 @@ def _digest_of_guest() -> str:
 
 
 def _by_guest(context: BuildContext, part: _Part, layers: Sequence[Layer]) -> Outcome:
-    log = new_log(context.store, f"machine/{context.inputs.machine}", "finish")
+    log = new_log(context.store, context.inputs.log_name, "finish")
     unmerges = any(step.kind == "unmerge" for step in part.steps)
     steps, binds = [], list(context.whole_repositories() if unmerges else ())
     for number, (step, files) in enumerate(zip(part.steps, part.files, strict=True)):
@@ -240,7 +240,7 @@ def _tell_without_effect(context: BuildContext, part: _Part, words: frozenset[st
 
 
 def _in_root(context: BuildContext, part: _Part, layers: Sequence[Layer]) -> Outcome:
-    log = new_log(context.store, f"machine/{context.inputs.machine}", "finish")
+    log = new_log(context.store, context.inputs.log_name, "finish")
     (step,), (files,), bottom = part.steps, part.files, context.inputs.bottom
     with context.store.workspace("finish") as workspace:
         binds: tuple[Bind, ...] = ()

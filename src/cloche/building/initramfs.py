@@ -87,7 +87,7 @@ def releases(root: Merged) -> tuple[tuple[str, bool], ...]:
 
 
 def _made(context: BuildContext, kernel: Kernel, layers: Sequence[Layer]) -> Outcome:
-    log = new_log(context.store, f"machine/{context.inputs.machine}", "initramfs")
+    log = new_log(context.store, context.inputs.log_name, "initramfs")
     bottom = context.inputs.bottom
     below = [each.path for each in (*bottom, *layers)]
     found = releases(Merged(below))

@@ -100,7 +100,7 @@ def _sources(context: BuildContext, kernel: Kernel) -> Sources:
 
 
 def _asked(context: BuildContext, atom: str) -> Outcome:
-    log = new_log(context.store, f"machine/{context.inputs.machine}", "kernel")
+    log = new_log(context.store, context.inputs.log_name, "kernel")
     with context.store.workspace("kernel") as workspace:
         request = {"atom": atom, "names": list(TOOLS)}
         shown = shown_repositories(context)

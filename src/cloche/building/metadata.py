@@ -136,7 +136,7 @@ def _made(context: BuildContext, repo: Repo, key: Key, total: int) -> Outcome:
     began = time.monotonic()
     name = f"metadata of {repo.name}"
     context.bus(Stage(name=name, state="start"))
-    place = f"machine/{context.inputs.machine}"
+    place = context.inputs.log_name
     log = new_log(context.store, place, _KIND)
     try:
         with context.store.workspace(_KIND) as workspace:

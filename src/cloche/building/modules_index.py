@@ -115,7 +115,7 @@ def _made(
 ) -> Outcome:
     program, releases = work
     machine, bottom = context.inputs.machine, context.inputs.bottom
-    log = new_log(context.store, f"machine/{machine}", "depmod")
+    log = new_log(context.store, context.inputs.log_name, "depmod")
     with context.store.workspace("depmod") as workspace:
         upper = make_directory(workspace, "root")
         lowers = unions.lowers(context.store, bottom, layers)

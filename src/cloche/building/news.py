@@ -118,7 +118,7 @@ def _item(repository: str, place: Path, name: str, marked: frozenset[str]) -> It
 
 
 def _ask(context: BuildContext, layers: Sequence[Layer], repositories: list[str]) -> Outcome:
-    log = new_log(context.store, f"machine/{context.inputs.machine}", "news")
+    log = new_log(context.store, context.inputs.log_name, "news")
     with context.store.workspace("news") as workspace:
         request = {"repositories": repositories}
         wanted = stage_call(context, "news", request, workspace, log, layers=layers)

@@ -43,14 +43,14 @@ def check(context: BuildContext, packages: Sequence[Package]) -> tuple[StepError
     """
     if not packages:
         return ()
-    place, began = f"machine/{context.inputs.machine}", time.monotonic()
+    place, began = context.inputs.log_name, time.monotonic()
     log = new_log(context.store, place, NAME)
     context.bus(Stage(name=NAME, state="start"))
     try:
         answers = _answers(context, packages, log)
     except GuestError as error:
         if context.running.stopped:
-            raise StoppedError(place, NAME) from error
+            raise StoppedError(f"machine/{context.inputs.machine}", NAME) from error
         raise
     context.bus(Stage(name=NAME, state="end", seconds=time.monotonic() - began))
     errors = tuple(_errors(context, packages, answers))

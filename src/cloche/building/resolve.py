@@ -83,7 +83,7 @@ def _ask_portage(
     context: BuildContext, targets: Sequence[str], *, propose: bool = False
 ) -> tuple[Depgraph, str]:
     machine = context.inputs.machine
-    log = new_log(context.store, f"machine/{machine}", "resolve")
+    log = new_log(context.store, context.inputs.log_name, "resolve")
     with context.store.workspace("resolve") as workspace:
         request = {
             "atoms": list(targets),

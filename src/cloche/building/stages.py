@@ -39,7 +39,7 @@ def once(
     def make() -> Outcome:
         outcome = do()
         path = context.store.logs / outcome.log if outcome.log else None
-        compress_finished(context.store, f"machine/{context.inputs.machine}", path)
+        compress_finished(context.store, context.inputs.log_name, path)
         if path is None:
             return outcome
         log = found_log(path)

@@ -81,12 +81,15 @@ def _newest(store: Store, atom: str, step: str | None, project: Project | None) 
     """The newest log; without a wanted step that of a build, unless a newer log is of a step that
     did not succeed: such a log is not compressed.
     """
-    known = logs.logged_packages(store)
+    known = logs.seen_from(logs.logged_packages(store), project.place if project else None)
     names = matching(atom, known)
     # A machine's own log of that name is meant only if no package has it.
-    names = tuple(n for n in names if not n.startswith(("machine/", "repository/"))) or names
+    names = tuple(n for n in names if not n.startswith((logs.MACHINES, "repository/"))) or names
     names = (atom,) if atom in known else names  # and not those with numbers after it
-    found = [path for cpv in names for path in logs.logs_of(store, cpv)]
+    for name in (each for each in names if len(known[each]) > 1):
+        what = f"{name}: machines of {len(known[name])} projects have logs of this name"
+        raise ClocheError(what, todo="run it in the project's directory")
+    found = [path for name in names for each in known[name] for path in logs.logs_of(store, each)]
     wanted = [path for path in found if logs.step_name(path).endswith(f"-{step or 'build'}")]
     newest = max(found, key=logs.step_name, default=None)
     if newest is not None and step is None and (not wanted or newest.suffix != ".gz"):

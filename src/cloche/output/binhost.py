@@ -122,7 +122,7 @@ def reusable(index: str, changed: Collection[str]) -> str:
 def _index(context: BuildContext, packages: Sequence[tuple[Package, str]]) -> Outcome:
     """Let Portage write the index of exactly these packages."""
     machine = context.inputs.machine
-    log = new_log(context.store, f"machine/{machine}", "index")
+    log = new_log(context.store, context.inputs.log_name, "index")
     with context.store.workspace("index") as workspace:
         output, shown = make_directory(workspace, "out"), make_directory(workspace, "packages")
         _lay_out(context, packages, shown)

@@ -109,7 +109,7 @@ def _made_by_tools(
 ) -> Outcome:
     context = done.context
     tools, machine = context.inputs.tools[str(image.tools)], context.inputs.machine
-    log = new_log(context.store, f"machine/{machine}", "image")
+    log = new_log(context.store, context.inputs.log_name, "image")
     with context.store.workspace("image") as workspace:
         out, given = make_directory(workspace, "out"), make_directory(workspace, "given")
         binds = [Bind(out, OUT, writable=True), Bind(given, GIVEN)]

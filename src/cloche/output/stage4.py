@@ -160,7 +160,7 @@ def _tar(
     packer: Packer | None,
 ) -> Outcome:
     machine = context.inputs.machine
-    log = new_log(context.store, f"machine/{machine}", "pack")
+    log = new_log(context.store, context.inputs.log_name, "pack")
     with context.store.workspace("pack") as workspace:
         binds = (
             Bind(make_directory(workspace, "out"), OUT, writable=True),

@@ -3,8 +3,9 @@
 While the build runs they are written to a file in a workspace of the store; when it ends in any way
 they become a blob, which the pin ``record/PLACE/NAME/NUMBER`` names together with the resolution.
 PLACE identifies the project, as two projects may have machines of the same name. The newest
-``Policy.records`` stay, and the newest that built something; the blobs of the others are garbage.
-A build that did nothing stays until the next one. Of the newest ``Policy.kept`` different results
+``Policy.records`` stay, the newest that came to its end, and the newest that built something; the
+blobs of the others are garbage. A build that did nothing stays until the next one that came to its
+end. Of the newest ``Policy.kept`` different results
 the layers of the packages stay, too.
 """
 
@@ -214,7 +215,8 @@ def keep(
 ) -> Record:
     """Keep a file of events as the newest build, and of all builds the newest ``count``.
 
-    The last that built something stays, too. One that did nothing goes as soon as there is another.
+    The last that built something and the last finished one stay, too. One that did nothing goes as
+    soon as there is another finished one.
     Of the newest ``kept`` different results the layers stay; those of the last finished build stay
     in any case, as the machine's own.
     """
@@ -250,7 +252,8 @@ def _let_go(store: Store, found: Sequence[Record], kept: int) -> None:
 
 
 def _forget(store: Store, found: Sequence[Record], count: int) -> None:
-    """Drop all builds but the newest ``count``, the last one, and the last that built something.
+    """Drop all builds but the newest ``count``, the last one, the last that came to its end, and
+    the last that built something.
 
     One that did nothing is not among the ``count``.
     """
@@ -263,7 +266,8 @@ def _forget(store: Store, found: Sequence[Record], count: int) -> None:
     }
     counted = [each.number for each in found if each.number not in did_nothing]
     built = [each.number for each in found if worked_in[each.number]]
-    stay = {*counted[-count:], *built[-1:], found[-1].number}
+    ended = [each.number for each in finished]
+    stay = {*counted[-count:], *built[-1:], *ended[-1:], found[-1].number}
     for each in found:
         if each.number not in stay:
             store.unpin(each.pin)

@@ -1,5 +1,7 @@
 """Where logs lie: ``logs/CATEGORY/PF/TIME-STEP.log`` in the store, newest found by name.
 
+A machine's own are in ``logs/machine/NAME@PLACE``: projects may have machines of equal names.
+
 The process that writes a log holds a lock on it (flock(2), shared), by which readers know that more
 will come, however the writer ends. When the step is done the log becomes ``….log.gz`` (RFC 1952);
 that of a failed step stays plain until the package is built, like its root. A phase begins with a
@@ -21,10 +23,31 @@ from typing import IO, cast
 
 from cloche.store import Store
 
+MACHINES = "machine/"
 LONGEST_LINE = 1 << 16  # bytes; longer ones come in pieces
 PHASE_MARK = "=== cloche: phase "
 _YOUNG = 10.0  # seconds within which an unlocked log may still get its writer
 _PAUSE = 0.2  # seconds between two looks at a log that is followed
+
+
+def machine_logs(machine: str, place: str) -> str:
+    """What the logs of a machine's own stages are called; ``place`` is its project's."""
+    return f"{MACHINES}{machine}@{place}" if place else f"{MACHINES}{machine}"
+
+
+def seen_from(names: Iterable[str], place: str | None) -> dict[str, tuple[str, ...]]:
+    """Names of logs as people write them, with those that they stand for. A pure function.
+
+    ``place`` is the project's in which they are written: machines of others have none there.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for name in names:
+        short, at, where = name.partition("@")
+        if not at or not name.startswith(MACHINES):
+            found[name] = (*found.get(name, ()), name)
+        elif place in (None, where):
+            found[short] = (*found.get(short, ()), name)
+    return found
 
 
 def new_log(store: Store, cpv: str, step: str) -> Path:

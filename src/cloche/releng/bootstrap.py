@@ -41,7 +41,7 @@ def calls_of(context: BuildContext, repo: str) -> tuple[EmergeCall, ...]:
     Raises ClocheError.
     """
     where = f"{repo}/{SCRIPT}"
-    log = new_log(context.store, f"machine/{context.inputs.machine}", "resolve")
+    log = new_log(context.store, context.inputs.log_name, "resolve")
     with context.store.workspace("bootstrap") as workspace:
         programs = make_directory(workspace, "bin")
         (programs / "emerge").write_text(RECORDER)

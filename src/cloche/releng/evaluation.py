@@ -46,7 +46,7 @@ def evaluated(context: BuildContext, file: Path, variables: Mapping[str, str]) -
 
     Those of ``variables`` are set before. Raises ClocheError.
     """
-    log = new_log(context.store, f"machine/{context.inputs.machine}", "envscript")
+    log = new_log(context.store, context.inputs.log_name, "envscript")
     with context.store.workspace("envscript") as workspace:
         program = make_directory(workspace, "program")
         (program / "script").write_bytes(read_bytes(file, file.parent))

@@ -128,7 +128,7 @@ def _asked(context: BuildContext, description: Description, offers: Sequence[Off
         "cpvs": [offer.cpv for offer in offers],
         "names": sorted({each.name for each in seen} - installed),
     }
-    log = new_log(context.store, f"machine/{context.inputs.machine}", "accept")
+    log = new_log(context.store, context.inputs.log_name, "accept")
     with context.store.workspace("accept") as workspace:
         index = workspace / "Packages"
         index.write_text(index_of(description, offers), encoding="utf-8")

@@ -116,7 +116,7 @@ def versions(context: BuildContext, names: Collection[str]) -> Versions:
     }
 
     def ask() -> Outcome:
-        log = new_log(context.store, f"machine/{inputs.machine}", "versions")
+        log = new_log(context.store, inputs.log_name, "versions")
         with context.store.workspace("versions") as workspace:
             request = {"names": sorted(names)}
             shown = shown_repositories(context)
