@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,34 @@ def test_machines_are_listed_shown_and_compared(built: tiny.Build) -> None:
     assert said.stderr.endswith(": 1 setting differs\n")
     file.write_text(text)
     tiny.build(built.store, built.project)
+
+
+def test_the_last_build_that_ended_well_is_told_after_others(built: tiny.Build) -> None:
+    tiny.build(built.store, built.project)
+    tiny.build(built.store, built.project)  # nothing changed
+    (before,) = rows(built, "list")
+    shown = rows(built, "show", "tiny")
+    assert shown["state"] == "current"
+    file = built.project / "machines/tiny.toml"
+    text = file.read_text()
+    (built.project / "fails.sh").write_text("#!/bin/sh\nexit 1\n")
+    file.write_text(f'hooks = ["fails.sh"]\n{text}')
+    assert machine(built, "list", check=True).stdout.splitlines()[1].endswith("  behind")
+    failed = built.store.cloche("-C", built.project, "build", "tiny")
+    assert failed.returncode == 2
+    (after,) = rows(built, "list")
+    assert after == {**before, "state": "failed"}
+    file.write_text(text)
+    lines = machine(built, "show", "tiny", check=True).stdout.splitlines()
+    assert f"last      build {before['build'] + 1} failed, see `cloche report tiny`" in lines
+    assert "state     the last build failed" in lines
+    assert f"built     {time.strftime('%Y-%m-%d %H:%M', time.localtime(before['built']))}" in lines
+    assert f"seed      debian  {shown['seed_layer']}" in lines
+    assert (shown["built"], shown["size"]) == (before["built"], before["size"])
+    tiny.build(built.store, built.project)
+    (after,) = rows(built, "list")
+    assert (after["build"], after["state"]) == (before["build"] + 2, "current")
+    assert after["built"] > before["built"]
 
 
 def test_a_machine_begins_as_another_one(built: tiny.Build) -> None:

@@ -89,6 +89,36 @@ def test_what_is_about_a_machine_names_it() -> None:
     assert note.text == "kiosk: its words"
 
 
+def test_a_note_of_several_machines_is_told_once_and_names_them() -> None:
+    heard: list[Event] = []
+    joined = Joined(heard.append)
+    hear = {name: joined.hearing(name) for name in ("web", "kiosk", "box")}
+
+    def say(text: str, *names: str) -> None:
+        for name in names:
+            hear[name](Note(text=text, level="warning"))
+
+    def texts() -> list[str]:
+        found = [each.text for each in heard if isinstance(each, Note)]
+        heard.clear()
+        return found
+
+    say("no limits", "web", "kiosk", "box")
+    say("a line without effect", "kiosk", "box")
+    assert texts() == []
+    joined.plan([WEB, KIOSK], joint_names(ALIKE))
+    assert isinstance(heard[-1], Planned)
+    assert texts() == ["all 3 machines: no limits", "kiosk, box: a line without effect"]
+    say("the disk is nearly full", "web")
+    assert texts() == ["web: the disk is nearly full"]  # at once
+    for name in ("web", "kiosk"):
+        hear[name](events.Finished(built=0, reused=1, failed=0, skipped=1, seconds=1))
+        say("two packages have this file", name)
+    joined.finish(9.0)
+    assert isinstance(heard[-1], events.Finished)
+    assert texts() == ["web, kiosk: two packages have this file"]
+
+
 def test_a_display_may_stop_a_package_by_its_joint_name() -> None:
     heard: list[Event] = []
     joined = Joined(heard.append)

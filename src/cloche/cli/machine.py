@@ -3,46 +3,34 @@
 from __future__ import annotations
 
 import json
-import re
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 
 import click
 
 from cloche.cli.complete import complete_machine
-from cloche.cli.options import Options, check_machine, opened_session, opened_store, say
+from cloche.cli.machine_show import show
+from cloche.cli.machine_state import Summary, date, held_by, summary_of
+from cloche.cli.options import Options, opened_session, opened_store, say
 from cloche.cli.usage import Group
 from cloche.config.machine import Machine
 from cloche.config.newmachine import new_machine
 from cloche.config.project import Project, load_project
-from cloche.display.text import count, one_line, size
-from cloche.errors import ClocheError
+from cloche.display.text import count, size
 from cloche.layers import Comparison
-from cloche.output.end import end_digest
 from cloche.output.holdings import (
     Difference,
     Holding,
     differences,
     differing_before,
-    ended_badly,
     files_of,
     finish_files,
-    finished_builds,
-    holding,
     system_differences,
 )
-from cloche.output.remembered import finished_machine
-from cloche.output.secrets import all_secrets
-from cloche.output.system import System, SystemChange, system_of
-from cloche.session.building import Preview
-from cloche.session.choices import Choices
-from cloche.session.session import Session
+from cloche.output.system import SystemChange
 from cloche.store import Store
 
 _SIGNS = {"added": "+", "removed": "-", "changed": "~"}
-_BUILD = re.compile(r"(.+)@(\d{1,18})", re.ASCII)
 as_json_ = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -60,24 +48,7 @@ def machine() -> None:
     """List, show and compare the machines of a project, or begin a new one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """A machine in one line. ``built`` is in seconds since the epoch, ``size`` in bytes.
-
-    ``state`` is "current" if a build would change nothing, "behind", "not built", "failed" if that
-    is how the last build ended, or "unknown" with the reason in ``why``.
-    """
-
-    name: str
-    seed: str
-    profile: str
-    root: str
-    state: str
-    packages: int | None = None
-    size: int | None = None
-    built: float | None = None
-    build: int | None = None
-    why: str = ""
+machine.add_command(show)
 
 
 @machine.command(
@@ -99,7 +70,7 @@ def list_(options: Options, as_json: bool) -> None:
     """
     project = load_project(options.directory)
     with opened_session(options, project) as session:
-        found = [_summary(session, name) for name in project.machines]
+        found = [summary_of(session, name) for name in project.machines]
     if as_json:
         click.echo(json.dumps([asdict(each) for each in found], indent=2))
         return
@@ -110,60 +81,8 @@ def list_(options: Options, as_json: bool) -> None:
             say(f"{each.name}: {each.why}")
 
 
-def _summary(session: Session, name: str) -> Summary:
-    try:
-        declared = session.project.machine(name)
-    except ClocheError as error:
-        return Summary(name, "-", "-", "-", "unknown", why=one_line(str(error)))
-    profile = f"{declared.profile.repo}:{declared.profile.path}"
-    root = "own" if declared.own_root else "seed"
-    last = ended_badly(session.store, session.project.place, name)
-    state = "failed" if last and last.result == "failed" else "not built"
-    summary = Summary(name, declared.seed, profile, root, state)
-    try:
-        held = holding(session.store, session.project.place, name)
-    except ClocheError:
-        return summary
-    state, why = ("failed", "") if state == "failed" else _state(session, name, held)
-    return replace(
-        summary,
-        state=state,
-        packages=len(held.packages),
-        size=held.size,
-        built=held.run.time + held.run.seconds,
-        build=held.run.number,
-        why=why,
-    )
-
-
-def _state(session: Session, name: str, held: Holding) -> tuple[str, str]:
-    """Whether a build would change something, and why that is not known."""
-    try:
-        seen = session.plan(name, Choices(offline=True))
-    except ClocheError as error:
-        return "unknown", one_line(str(error))
-    by_id = seen.builder.plan.graph.by_id()
-    members = [by_id[id] for id in seen.builder.plan.members]
-    planned, there = (
-        {(each.cp, each.slot, each.version) for each in packages}
-        for packages in (members, (*held.packages.values(), *held.removed))
-    )
-    same = planned == there
-    reused = all(each.fate == "reuse" for each in seen.fates.values())
-    ends = same and reused and _ends_alike(session, name, seen)
-    return ("current" if ends else "behind"), ""
-
-
-def _ends_alike(session: Session, name: str, seen: Preview) -> bool:
-    """Whether a build would give what the last one gave of the same packages."""
-    declared = session.project.machine(name)
-    pin = finished_machine(session.store, declared)
-    before = pin.data.get("end") if pin else None  # builds of older versions have none
-    return before is None or before == end_digest(declared, seen.builder.context.inputs)
-
-
 def _row(each: Summary) -> tuple[str, ...]:
-    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(each.built)) if each.built else "-"
+    when = date(each.built) if each.built else "-"
     return (
         each.name,
         each.seed,
@@ -184,93 +103,6 @@ def table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         yield "  ".join(cells).rstrip()
-
-
-@machine.command(
-    epilog="""\b
-Examples:
-  cloche machine show web
-  cloche machine show web@3 --json
-"""
-)
-@click.argument("name", metavar="MACHINE[@BUILD]", shell_complete=complete_machine)
-@as_json_
-@click.pass_obj
-def show(options: Options, name: str, as_json: bool) -> None:
-    """Show how MACHINE is declared and what its last build, or the build BUILD, holds."""
-    project = load_project(options.directory)
-    asked, number = _split(name)
-    with opened_store(options, project) as store:
-        declared = _declared(project, name)
-        there = number is not None or finished_builds(store, project.place, asked)
-        held = _held(store, project, name) if there else None
-        last = ended_badly(store, project.place, asked) if number is None else None
-    if as_json:
-        packages = [asdict(each) for each in held.packages.values()] if held else []
-        run = asdict(held.run) if held else None
-        unfinished = asdict(last) if last else None
-        data = {**declared, "build": run, "last": unfinished, "packages": packages}
-        click.echo(json.dumps(data, indent=2))
-        return
-    for line in _told_of(declared):
-        click.echo(one_line(line))
-    if last is not None:
-        ended = "failed" if last.result == "failed" else "did not come to its end"
-        click.echo(f"{'last':<10}build {last.number} {ended}, see `cloche report {asked}`")
-    if held is None:
-        click.echo(f"{'build':<10}not built yet")
-        return
-    click.echo(f"{'build':<10}{held.run.number}, {count(len(held.packages), 'package')}")
-    for each in held.packages.values():
-        use = f'  USE="{" ".join(each.use)}"' if each.use else ""
-        how_large = "-" if each.size is None else size(each.size)
-        click.echo(f"  {how_large:>10}  {each.name}-{each.version}::{each.repo}{use}")
-
-
-def _told_of(declared: Mapping[str, Any]) -> Iterator[str]:
-    """Lines about what a machine's file says."""
-    for key, value in declared.items():
-        if key == "secrets":
-            for each in value:
-                yield f"{'secret':<10}{each['what']} from {each['source']}"
-        elif key == "system":
-            yield from _told_of_system(value)
-        elif value and key != "finish":
-            yield f"{key:<10}{value if isinstance(value, str) else ' '.join(value)}"
-
-
-def _told_of_system(system: System) -> Iterator[str]:
-    """Lines about sections; of what there may be hundreds of, the number alone."""
-    for section, values in system.items():
-        options = [name for name in values if name.startswith("CONFIG_")]
-        many = options if section == "kernel" else [*values] if section == "files" else []
-        for name in (each for each in values if each not in many):
-            yield f"{section:<9} {name}{f'  {values[name]}' if values[name] else ''}"
-        if many:
-            kind = "option" if section == "kernel" else "file"
-            yield f"{section:<9} {count(len(many), kind)}"
-
-
-def _declared(project: Project, name: str) -> dict[str, Any]:
-    asked, _ = _split(name)
-    check_machine(asked, project.machines, project.root / "machines")
-    found = project.machine(asked)
-    return {
-        "machine": asked,
-        "file": str(found.file.relative_to(project.root)),
-        "seed": found.seed,
-        "root": "own" if found.own_root else "seed",
-        "profile": f"{found.profile.repo}:{found.profile.path}",
-        "portage": [each.name for each in found.fragments],
-        "targets": list(found.targets),
-        "finish": list(dict.fromkeys(step.kind for step in found.finish)),
-        "system": {
-            section: values
-            for section, values in system_of(found).items()
-            if section not in ("machine", "secrets")
-        },
-        "secrets": [{"what": each.title, "source": each.source} for each in all_secrets(found)],
-    }
 
 
 @machine.command(
@@ -352,24 +184,9 @@ def _pair(
     store: Store, project: Project, first: str, second: str | None
 ) -> tuple[Holding, Holding]:
     if second is not None:
-        return _held(store, project, first), _held(store, project, second)
-    new = _held(store, project, first)
+        return held_by(store, project, first), held_by(store, project, second)
+    new = held_by(store, project, first)
     return differing_before(store, project.place, new), new
-
-
-def _held(store: Store, project: Project, name: str) -> Holding:
-    """What a machine holds, or a build of it, as MACHINE@BUILD."""
-    asked, number = _split(name)
-    check_machine(asked, project.machines, project.root / "machines")
-    return holding(store, project.place, asked, number)
-
-
-def _split(name: str) -> tuple[str, int | None]:
-    found = _BUILD.fullmatch(name)
-    if name.endswith("@"):
-        todo = f"write “{name}3”, or “{name[:-1]}” for the last build"
-        raise ClocheError(f"“{name}”: the number of the build is missing", todo=todo)
-    return (found[1], int(found[2])) if found else (name, None)
 
 
 def line_of(each: Difference) -> str:

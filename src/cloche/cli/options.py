@@ -211,13 +211,18 @@ def opened_session(
 
 
 def telling_of_long_stages() -> Sink:
-    """A sink for commands that show only a result: long stages report each quarter."""
+    """A sink for commands that show only a result: long stages report each quarter.
+
+    Several machines may give equal notes, of which one is told.
+    """
     from cloche.records.events import Note, Progress
 
     said: dict[str, int] = {}
+    noted: set[str] = set()
 
     def sink(event: Event) -> None:
-        if isinstance(event, Note):
+        if isinstance(event, Note) and event.text not in noted:
+            noted.add(event.text)
             say(f"warning: {event.text}" if event.level == "warning" else event.text)
         if isinstance(event, Progress):
             quarter = 4 * event.done // max(1, event.of)

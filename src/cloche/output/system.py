@@ -186,14 +186,13 @@ def _hook(step: FinishStep, copied: Copied) -> Iterator[str]:
 
 
 def fingerprint(key: str) -> str:
-    """A public key as ``ssh-keygen -l`` shows it, shorter: kind, SHA-256, comment."""
+    """A public key as ``ssh-keygen -l`` shows it: kind, SHA-256, comment."""
     kind, data, *comment = key.split(None, 2)
     try:
         digest = hashlib.sha256(base64.b64decode(data)).digest()
     except (binascii.Error, ValueError):
         digest = hashlib.sha256(data.encode()).digest()
-    short = base64.b64encode(digest).decode()[:SHORT]
-    return " ".join((kind, f"SHA256:{short}", *comment))
+    return " ".join((kind, f"SHA256:{base64.b64encode(digest).decode().rstrip('=')}", *comment))
 
 
 def _user(word: str) -> tuple[str, str]:

@@ -1,7 +1,8 @@
 """The events of several machines that are built together, as those of one build.
 
 Each machine's own record has its own events. What several have in common is told once, by the
-machine that works on it.
+machine that works on it. Notes from before the plan and from after a machine's packages wait for
+those of the other machines, so that equal ones are one that names them all.
 """
 
 from __future__ import annotations
@@ -86,15 +87,21 @@ class Joined:
         self._lock = threading.Lock()
         self._names = Names({}, {}, {})
         self._ended: dict[str, events.How] = {}
+        self._machines: dict[str, None] = {}
+        self._building: set[str] = set()  # machines whose packages are being built
+        self._waiting: dict[tuple[str, str], tuple[events.Note, dict[str, None]]] = {}
 
     def plan(self, planned: Sequence[events.Planned], names: Names) -> None:
         """Report the joint plan; from then on packages go by their joint names."""
+        self.flush()
         with self._lock:
             self._names = names
+            self._building |= {each.machine for each in planned}
             self._sink(joint_plan(planned, names))
 
     def finish(self, seconds: float) -> None:
         """Report the end of the whole build."""
+        self.flush()
         how = Counter(self._ended.values())
         with self._lock:
             self._sink(
@@ -107,12 +114,22 @@ class Joined:
                 )
             )
 
+    def flush(self) -> None:
+        """Tell the notes that wait for more machines, equal ones once."""
+        with self._lock:
+            for note, machines in self._waiting.values():
+                everyone = len(machines) == len(self._machines) > 2
+                names = f"all {len(machines)} machines" if everyone else ", ".join(machines)
+                self._sink(msgspec.structs.replace(note, text=f"{names}: {note.text}"))
+            self._waiting.clear()
+
     def id_of(self, name: str) -> str:
         """The id of the package with a joint name."""
         return self._names.ids.get(name, name)
 
     def hearing(self, machine: str) -> Sink:
         """A sink for the events of one machine."""
+        self._machines[machine] = None
         return lambda event: self._hear(machine, event)
 
     def _hear(self, machine: str, event: Event) -> None:
@@ -124,7 +141,14 @@ class Joined:
     def _told(self, machine: str, event: Event) -> Event | None:
         """The event to pass on, or None."""
         match event:
-            case events.Planned() | events.Finished():  # of all machines there is one
+            case events.Planned():  # of all machines there is one
+                return None
+            case events.Finished():
+                self._building.discard(machine)
+                return None
+            case events.Note() if machine not in self._building:
+                _, machines = self._waiting.setdefault((event.level, event.text), (event, {}))
+                machines[machine] = None
                 return None
             case events.Note():
                 return msgspec.structs.replace(event, text=f"{machine}: {event.text}")

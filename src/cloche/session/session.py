@@ -139,7 +139,10 @@ class Session(Opened):
         ]
         joined = Joined(self.sink)
         with self._call() as opened, self.ongoing.named(joined.id_of):
-            return several.build_several(opened, wanted, choices, joined)
+            try:
+                return several.build_several(opened, wanted, choices, joined)
+            finally:
+                joined.flush()
 
     def _wanted(
         self, name: str, output: Path | str | None, secrets: Sequence[Revealed]
