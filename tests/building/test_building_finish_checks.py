@@ -31,7 +31,10 @@ FILES = {
     "sbin/rc-update": "",
     "usr/bin/dash": "",
     "usr/bin/localedef": "",
+    "usr/share/i18n/locales/de_AT": "",
     "usr/share/i18n/locales/de_DE": "",
+    "usr/share/i18n/charmaps/ISO-8859-1.gz": "",
+    "usr/share/i18n/charmaps/UTF-8.gz": "",
     "usr/share/zoneinfo/Europe/Berlin": "",
 }
 PLAIN = package("app-misc/plain", defined_phases=("compile", "install"))
@@ -65,7 +68,13 @@ def step(kind: str, *words: str, script: bytes = b"", path: Path | None = None) 
         (step("user", "larry::::::/bin/dahs"), "the shell /bin/dahs", "did you mean “/bin/dash”?"),
         (step("ssh_keys", "larry", "ssh-ed25519 A"), "no user larry", "there is"),
         (step("timezone", "Europe/Berln"), "zone Europe/Berln", "did you mean “Europe/Berlin”?"),
-        (step("localedef", "de_ED.UTF-8 UTF-8"), "the locale “de_ED”", "did you mean “de_DE”?"),
+        (
+            step("localedef", "de_ED.UTF-8 UTF-8"),
+            "the locale “de_ED”",
+            "did you mean “de_DE”? of this language there is: de_AT, de_DE",
+        ),
+        (step("localedef", "fr_FR.UTF-8 UTF-8"), "locale “fr_FR”", "there is: de_AT, de_DE"),
+        (step("localedef", "de_DE UTF-9"), "character set “UTF-9”", "did you mean “UTF-8”?"),
         (step("groups", "x"), "brings /usr/sbin/groupadd", "add the package that brings it"),
         (
             step("hook", script=b"#!/usr/bin/perl -w\n", path=Path("set.pl")),
@@ -178,6 +187,10 @@ def test_units_of_systemd_are_services(tmp_path: Path) -> None:
     check_finish((step("services_on", "sshd"), step("services_on", "getty@tty1")), root)
     with pytest.raises(ConfigError, match="did you mean “sshd”"):
         check_finish((step("services_on", "sshdd"),), root)
+    with pytest.raises(
+        ConfigError, match=r"“sshd\|boot” has a runlevel, as in OpenRC, and the root"
+    ):
+        check_finish((step("services_on", "sshd|boot"),), root)
 
 
 def test_a_root_without_localedef_has_no_locales_unless_it_is_one_of_musl(tmp_path: Path) -> None:

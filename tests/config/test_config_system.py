@@ -122,6 +122,8 @@ def test_presets_are_written_and_then_carried_out(tmp_path: Path) -> None:
         ('[permissions]\n"/x" = "0644"\n"/./x" = "0600"', 4, "“/./x” and “/x” are the same"),
         ('[users.larry]\nssh_keys = ["AAAA larry"]', 3, "is neither a public key of ssh nor"),
         ('remove = ["nano"]', 2, "“nano” is not valid in “unmerge”"),
+        ('remove = ["usr/share"]', 2, 'nor the name of a package; write "/usr/share"'),
+        ('remove = ["/x", "./etc/x/*"]', 2, "“./etc/x/*” is neither an absolute path nor"),
         ('[users."a b"]', 2, "“a b” is not a name"),
         ("[users.larry]\nuid = 70000", 3, "“uid” is 70000, expected 0 to 65533"),
         ('[users.larry]\nhome = "larry"', 3, "“larry” is not an absolute path"),
@@ -152,6 +154,8 @@ def test_what_a_file_may_not_say(tmp_path: Path, text: str, line: int, what: str
         ('on = ["a|boot"]', ["sys-apps/systemd"]),
         ('mask = ["a"]', ["sys-apps/openrc"]),
         ('on = ["a|boot"]\npresets = ["disable *"]', []),
+        ('on = ["sshd|default", "sshd.service"]', []),
+        ('off = ["x.timer"]', ["sys-apps/openrc"]),
     ],
 )
 def test_a_machine_has_one_init_system(tmp_path: Path, services: str, packages: list[str]) -> None:
@@ -163,6 +167,7 @@ def test_a_machine_has_one_init_system(tmp_path: Path, services: str, packages: 
     with pytest.raises(ConfigError, match=r"toml:3: .* in .*toml:4;"):
         check_init(said, [])
     check_init(table('[services]\non = ["a"]', tmp_path), asked[:1])
+    check_init(table('[services]\non = ["net.eth0|boot"]', tmp_path), [])
 
 
 def test_secrets_say_where_they_come_from(tmp_path: Path) -> None:

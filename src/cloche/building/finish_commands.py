@@ -14,8 +14,9 @@ HOOK = "/run/cloche/hook"
 SYSTEMCTL = "usr/bin/systemctl"
 RC_UPDATE = "sbin/rc-update"
 LOCALEDEF = "usr/bin/localedef"
-LOCALES = "usr/share/i18n/locales"
+LOCALES, CHARMAPS = "usr/share/i18n/locales", "usr/share/i18n/charmaps"
 SERVICES, RUNLEVELS = "etc/init.d", "etc/runlevels"
+_NAMED = 12  # locales of one language that advice names
 #: Where systemd looks for units (systemd.unit(5)), and which there are that can be enabled.
 UNIT_DIRECTORIES = ("etc/systemd/system", "usr/lib/systemd/system", "lib/systemd/system")
 UNITS = (
@@ -61,8 +62,25 @@ def _locale(line: str, step: FinishStep, root: FinishRoot) -> Iterator[tuple[str
         raise ConfigError(step.origin, what, "add sys-libs/glibc, or remove the line")
     if not root.has(f"{LOCALES}/{source}"):
         what = f"no package of the machine brings the locale “{source}”"
-        raise ConfigError(step.origin, what, meant(source, root.names(LOCALES)))
+        raise ConfigError(step.origin, what, _meant_locale(source, root.names(LOCALES)))
+    charmaps = {each.removesuffix(".gz") for each in root.names(CHARMAPS)}
+    if charmaps and charmap not in charmaps:
+        what = f"no package of the machine brings the character set “{charmap}”"
+        raise ConfigError(step.origin, what, meant(charmap, charmaps))
     yield (f"/{LOCALEDEF}", "--no-archive", "-i", source, "-f", charmap, name)
+
+
+def _meant_locale(wanted: str, there: list[str]) -> str:
+    """Advice for a locale without a source: a similar one, or those of its language."""
+    if not there:
+        return f"the root has no /{LOCALES}: add sys-libs/glibc, or write C.UTF-8, which needs none"
+    language = wanted.partition("_")[0].lower()
+    alike = [each for each in there if each.partition("_")[0] == language]
+    advice = meant(wanted, there, f"see /{LOCALES} of the root")
+    if len(alike) < 2:
+        return advice
+    more = ", …" if len(alike) > _NAMED else ""
+    return f"{advice} of this language there is: {', '.join(alike[:_NAMED])}{more}"
 
 
 def _service(word: str, step: FinishStep, root: FinishRoot) -> tuple[str, ...]:
@@ -75,6 +93,9 @@ def _service(word: str, step: FinishStep, root: FinishRoot) -> tuple[str, ...]:
         there = any(root.has(f"{each}/{template}") for each in UNIT_DIRECTORIES)
         verb = {"on": "enable", "off": "disable"}.get(how, how)
         command = (f"/{SYSTEMCTL}", "--root=/", verb, name)
+        if runlevel and not root.has(RC_UPDATE):
+            what = f"“{word}” has a runlevel, as in OpenRC, and the root has systemd"
+            raise ConfigError(step.origin, what, f'write "{name}"')
     else:
         if how == "mask":
             what = "only systemd masks services, and the root has none"

@@ -25,6 +25,10 @@ OF_HOOKS = ("environment", "inputs")
 
 #: Of a user or a group (useradd(8), groupadd(8)).
 NAME = r"[A-Za-z_][A-Za-z0-9_.-]{0,30}\$?"
+_AT_TOP = frozenset(
+    "bin boot dev efi etc home lib lib32 lib64 libx32 media mnt opt proc root run sbin srv sys tmp "
+    "usr var".split()
+)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -93,6 +97,18 @@ def step_of(kind: str, item: tuple[str, Origin], root: Path) -> FinishStep:
     if kind == "files":
         return FinishStep(kind, origin, path=project_directory(text, origin, root))
     return FinishStep(kind, origin, (_word(kind, text, origin),))
+
+
+def check_atom_or_path(text: str, origin: Origin) -> None:
+    """Refuse a path without its first slash in a list of packages and paths. Raises `ConfigError`.
+
+    No category has the name of a directory at the top of a root (hier(7)), which an atom may have.
+    """
+    top, slash, _ = text.removeprefix("./").partition("/")
+    if not text.startswith("/") and slash and (top in _AT_TOP or text.startswith(".")):
+        path = f"/{text.removeprefix('./').lstrip('/')}"
+        what = f"“{text}” is neither an absolute path nor the name of a package"
+        raise ConfigError(origin, what, f'write "{path}"')
 
 
 def check_once(path: str, origin: Origin, before: dict[str, str]) -> None:

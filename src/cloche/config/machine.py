@@ -14,6 +14,7 @@ from cloche.config.boot_tests import BootTests, read_boot_tests
 from cloche.config.chost import KNOWN, cpu_of
 from cloche.config.errors import ConfigError, Origin, unknown_name
 from cloche.config.files import names
+from cloche.config.finish_contradictions import check_removals
 from cloche.config.finish_steps import FinishStep, read_steps
 from cloche.config.images import Image, read_images
 from cloche.config.kernel import Kernel, read_kernel
@@ -176,6 +177,7 @@ def load_machine(
     system.check_init(table, atoms)
     last = (FinishStep("minimal", table.origin("root")),) if minimal else ()
     steps = (*system.read_system(table, root), *read_steps(table, root), *last)
+    check_removals(steps)
     images = read_images(output, root, seeds)
     if not sets and not packages and (own_root or not (steps or images)):
         raise ConfigError(

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from cloche.config import accounts
 from cloche.config.atoms import name_of
 from cloche.config.errors import ConfigError
-from cloche.config.finish_steps import NAME, FinishStep, check_once, step_of
+from cloche.config.finish_steps import NAME, FinishStep, check_atom_or_path, check_once, step_of
 from cloche.config.sets import Asked
 from cloche.config.table import Table
 
@@ -26,6 +26,8 @@ SERVICES = ("on", "off", "mask", "presets")
 OPENRC, SYSTEMD = "sys-apps/openrc", "sys-apps/systemd"
 BUILT_IN = ("C", "POSIX", "C.UTF-8")  # locales that every C library has
 
+#: What no service of OpenRC is called, and units of systemd are (systemd.unit(5)).
+_UNITS = (".service", ".socket", ".timer", ".target")
 _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"  # hostname(7)
 #: What hostname(7), the tz database and locale.gen call theirs.
 HOSTNAME = re.compile(rf"{_LABEL}(\.{_LABEL})*")
@@ -63,6 +65,8 @@ def check_init(table: Table, atoms: Iterable[Asked]) -> None:
     for text, origin in (item for key in ("on", "off") for item in services.strings(key)):
         if "|" in text:
             asked.setdefault(OPENRC, origin)
+        elif text.endswith(_UNITS):
+            asked.setdefault(SYSTEMD, origin)
     for key in ("mask", "presets"):
         if services.strings(key):
             asked.setdefault(SYSTEMD, services.origin(key))
@@ -147,6 +151,8 @@ def _services(table: Table, root: Path) -> Iterator[FinishStep]:
 def _removals(table: Table, root: Path) -> Iterator[FinishStep]:
     """``remove``: paths, and packages, which go before them."""
     items = table.strings("remove")
+    for item in items:
+        check_atom_or_path(*item)
     for kind, found in (
         ("unmerge", [item for item in items if not item[0].startswith("/")]),
         ("remove", [item for item in items if item[0].startswith("/")]),
