@@ -106,6 +106,28 @@ def test_what_is_not_carried_over_is_in_the_project(tmp_path: Path) -> None:
     ) + len(imported(tmp_path / "config").checks)
 
 
+def test_directories_have_the_readmes_of_init_with_names_of_the_project(tmp_path: Path) -> None:
+    found = imported(tmp_path / "config")
+    write(found, tmp_path / "project")
+    place = tmp_path / "project"
+    there = {str(each.parent.relative_to(place)) for each in place.rglob("README.md")}
+    assert there == {"machines", "patches", "portage", "sets"}
+    machines = (place / "machines/README.md").read_text()
+    assert "`cloche machine new second --like office`" in machines
+    example = machines.partition("```toml\n")[2].partition("```")[0]
+    file = place / "machines/second.toml"
+    file.write_text(example)
+    second, office = (load_project(place).machine(name) for name in ("second", "office"))
+    assert [each.name for each in second.fragments] == [each.name for each in office.fragments]
+    assert ("hostname", ("second",)) in [(step.kind, step.words) for step in second.finish]
+    assert '`portage = ["desktop"]`' in (place / "portage/README.md").read_text()
+    sets = (place / "sets/README.md").read_text()
+    (place / "sets/everyone").write_text(sets.split("```\n")[1])
+    file.write_text(example.replace('"woods"', '"everyone"'))
+    asked = load_project(place).machine("second").atoms
+    assert {"app-misc/wood", "app-misc/stone"} <= {each.atom for each in asked}
+
+
 def test_machines_of_one_stage3_share_what_changed_in_it(tmp_path: Path) -> None:
     more = {f"stage4.defines/second/{name}": text for name, text in SECOND.items()}
     found = imported(tmp_path, **more)

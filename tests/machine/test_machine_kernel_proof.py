@@ -50,7 +50,8 @@ def place(store: Store) -> Path:
 
 def kernel_of(store: Store, place: Path, name: str) -> str:
     """The layer of a machine's kernel."""
-    (layer,) = (layer for cpv, layer in store.layers(place, name).items() if "cloche-kernel" in cpv)
+    layers = store.layers(place, name).items()
+    (layer,) = (layer for cpv, layer in layers if re.match(r"sys-kernel/cloche-kernel-\d", cpv))
     return layer
 
 

@@ -25,10 +25,10 @@ OF_HOOKS = ("environment", "inputs")
 
 #: Of a user or a group (useradd(8), groupadd(8)).
 NAME = r"[A-Za-z_][A-Za-z0-9_.-]{0,30}\$?"
-_AT_TOP = frozenset(
-    "bin boot dev efi etc home lib lib32 lib64 libx32 media mnt opt proc root run sbin srv sys tmp "
-    "usr var".split()
-)
+_AT_TOP = (
+    "bin", "boot", "dev", "efi", "etc", "home", "lib", "lib32", "lib64", "libx32", "media", "mnt",
+    "opt", "proc", "root", "run", "sbin", "srv", "sys", "tmp", "usr", "var",
+)  # fmt: skip
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 

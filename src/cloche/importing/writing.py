@@ -12,6 +12,7 @@ from cloche.config.project import load_project
 from cloche.config.template import template
 from cloche.errors import ClocheError, unwritable
 from cloche.importing.outcome import Imported, ProjectFile
+from cloche.importing.readmes import readmes
 from cloche.importing.report import FILE, import_file
 
 IGNORED = ".gitignore"
@@ -62,7 +63,8 @@ def check(imported: Imported) -> None:
 def all_files(imported: Imported) -> dict[str, ProjectFile]:
     """Every file that is written, by its name in the project, sorted."""
     ignored = {IGNORED: ProjectFile(template()[IGNORED])}  # as in a project of `cloche init`
-    files = {**ignored, **imported.files, FILE: ProjectFile(import_file(imported))}
+    told = {**readmes(imported), FILE: ProjectFile(import_file(imported))}
+    files = {**ignored, **imported.files, **told}
     return dict(sorted(files.items()))
 
 
