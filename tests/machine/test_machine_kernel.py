@@ -72,6 +72,12 @@ def test_a_configuration_is_checked_without_a_build(store: Store, place: Path) -
     assert done.returncode == 0, done.stderr
     assert "all as asked for" in done.stdout
     assert "right: configuring " in done.stderr  # after what was built for that
+    told = json.loads(
+        store.cloche("kernel", "check", "right", "--json", cwd=place, check=True).stdout
+    )
+    assert told["config"]["CONFIG_SERIAL_8250_CONSOLE"] == "y"
+    assert "CONFIG_VT" not in told["config"]
+    assert f"right: {told['version']}, {len(told['config'])} options set" in done.stdout
     (place / "kernel/bad.config").write_text("CONFIG_TTTY=y\n")
     done = store.cloche("kernel", "check", machine(place, "bad", "kernel/bad.config"), cwd=place)
     assert done.returncode == 2
@@ -114,6 +120,13 @@ def test_a_configuration_is_carried_to_another_version(store: Store, place: Path
     assert "Whether to carry this one over." in told.stdout
     assert "gone: CONFIG_OF_ANOTHER_AGE=y" in told.stdout
     assert "CLOCHE" not in old.read_text()
+    words = ("kernel", "update", name, "0.1", "--dry-run", "--json")
+    data = json.loads(store.cloche(*words, cwd=place, check=True).stdout)
+    (gone,) = data["gone"]  # with a name that is near
+    assert (data["version"], gone.partition(";")[0]) == ("0.1", "CONFIG_OF_ANOTHER_AGE=y")
+    helps = {each["option"]: each["help"].split("\n")[0] for each in data["new"]}
+    assert helps["CONFIG_CLOCHE_ASKS"] == "Whether to carry this one over."
+    assert not data["written"]
     told = store.cloche("kernel", "update", name, "0.1", cwd=place, check=True)
     atom = "=sys-kernel/tiny-sources-0.1"
     assert f'write sources = "{atom}"' in told.stderr

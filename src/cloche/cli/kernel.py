@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -19,6 +21,7 @@ from cloche.config.atoms import at_version
 from cloche.config.errors import ConfigError, Origin
 from cloche.config.files import check_writable, replace_text
 from cloche.config.kernel_changes import changed_files, check_place
+from cloche.config.kernel_files import statement
 from cloche.config.kernel_signing import TABLE
 from cloche.config.machine import Machine
 from cloche.config.project import Project, load_project
@@ -29,6 +32,7 @@ from cloche.session.kernels import PROGRAM, KernelRoot
 from cloche.session.session import Session
 
 machine_ = click.argument("machine", shell_complete=complete_machine)
+as_json_ = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.group(
@@ -46,20 +50,27 @@ def kernel() -> None:
 
 @kernel.command(
     epilog="""\b
-Example:
+Examples:
   cloche kernel check web && cloche build web
+  cloche kernel check web --json | jq -r .config
 """
 )
 @machine_
+@as_json_
 @click.pass_obj
-def check(options: Options, machine: str) -> None:
+def check(options: Options, machine: str, as_json: bool) -> None:
     """Merge the configuration of MACHINE's kernel and check it; nothing is compiled."""
     project = load_project(options.directory)
     declared = project.machine(machine)
     with _opened(options, project, declared) as (session, place):
         _run(session, place, "check", declared)
-        options_set = place.result("config").count("=")
-    click.echo(f"{machine}: {place.version}, {count(options_set, 'option')} set, all as asked for")
+        merged = _settings(place.result("config"))
+    if as_json:
+        data = {"machine": machine, "version": place.version, "config": merged}
+        click.echo(json.dumps(data, indent=2))
+        return
+    on = count(len(merged), "option")
+    click.echo(f"{machine}: {place.version}, {on} set, all as asked for")
 
 
 @kernel.command(
@@ -109,13 +120,18 @@ Examples:
 @click.argument("version", required=False)
 @click.option("--ask", is_flag=True, help="Answer the questions of `make oldconfig` yourself.")
 @click.option("--dry-run", is_flag=True, help="Only show questions and what is gone.")
+@as_json_
 @click.pass_obj
-def update(options: Options, machine: str, version: str | None, ask: bool, dry_run: bool) -> None:
+def update(
+    options: Options, machine: str, version: str | None, ask: bool, dry_run: bool, as_json: bool
+) -> None:
     """Carry the `config` file of MACHINE's kernel to another VERSION of its sources.
 
     It shows the options that are new there with their help, and those that are gone. Each new one
     gets its default, or your answer.
     """
+    if ask and as_json:
+        raise click.UsageError("--ask and --json exclude each other")
     project = load_project(options.directory)
     declared = _at_version(project.machine(machine), version)
     file = declared.kernel.config if declared.kernel else None
@@ -129,12 +145,31 @@ def update(options: Options, machine: str, version: str | None, ask: bool, dry_r
         questions, gone = place.result("questions"), place.result("gone").splitlines()
         text = place.result("config")
     assert file is not None  # noqa: S101 - the session refuses machines without a kernel
-    _show(questions, gone)
+    if as_json:
+        new = [{"option": name, "help": text} for name, text in _questions(questions)]
+        data = {"machine": machine, "version": place.version, "new": new, "gone": gone}
+        click.echo(json.dumps({**data, "written": not dry_run}, indent=2))
+    else:
+        _show(questions, gone)
     if not dry_run:
         if not text.strip():
             raise ClocheError("it has made no configuration", where=f"the kernel of {machine}")
         replace_text(file.path, text)
         _advise(project, declared, place.version, file.name, changed=version is not None)
+
+
+def _settings(text: str) -> dict[str, str]:
+    """The options of a .config that are set, as they are written there."""
+    found = filter(None, map(statement, text.splitlines()))
+    return {f"CONFIG_{name}": value for name, value in found if value != "n"}
+
+
+def _questions(text: str) -> Iterator[tuple[str, str]]:
+    """Options with their help, as `make helpnewconfig` prints them between lines of hyphens."""
+    for part in re.split(r"(?m)^-----$", text):
+        name, colon, more = part.strip().partition(":\n")
+        if colon and name.startswith("CONFIG_"):
+            yield name, more.strip()
 
 
 @contextmanager

@@ -250,6 +250,8 @@ def list_(options: Options, as_json: bool) -> None:
         for line in lines:
             cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
             click.echo(one_line("  ".join(cells).rstrip()))
+    else:
+        say("the project has no patches; `cloche patch prep ATOM` begins one")
     for name, error in unknown.items():
         say(f"machine {name}: not known what it builds: {one_line(str(error))}")
 

@@ -51,7 +51,7 @@ def rows(session: Session) -> tuple[tuple[Row, ...], Mapping[str, ClocheError]]:
     versions: dict[Path, set[str]] = {path: set() for path in patch_files(project)}
     machines: dict[Path, set[str]] = {path: set() for path in versions}
     unknown: dict[str, ClocheError] = {}
-    for name in project.machines:
+    for name in project.machines if versions else ():
         sources = machine_sources(project.machine(name))
         try:
             with planned(session, name, ()) as builder:
