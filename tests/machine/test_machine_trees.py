@@ -62,8 +62,16 @@ def test_a_machine_from_git_is_the_one_from_a_directory(root_seeded: Store, fres
     git(store, place.parent / "upstream", "add", "--all")
     git(store, place.parent / "upstream", "commit", "--quiet", "-m", "two")
     store.cloche("fetch", "--locked", cwd=place, check=True)  # what is locked, not what is new
-    moved = json.loads(store.cloche("repo", "sync", "--json", cwd=place, check=True).stdout)
+    told = store.cloche("repo", "sync", "--json", cwd=place, check=True)
+    moved = json.loads(told.stdout)
     assert moved["tiny"]["tree"] != locked["tree"]
+    assert told.stderr.endswith("tiny: no other ebuilds for the packages of tiny\n")
+    with (place.parent / "upstream/tiny/leaf/leaf-1.ebuild").open("a") as file:
+        file.write("# Another one.\n")
+    git(store, place.parent / "upstream", "commit", "--quiet", "--all", "-m", "three")
+    told = store.cloche("repo", "sync", cwd=place, check=True)
+    line = "tiny: other ebuilds for tiny: tiny/leaf; see `cloche plan MACHINE`\n"
+    assert told.stderr.endswith(line)
     gone = store.cloche("repo", "rm", "tiny", cwd=place, check=True)
     assert synced["state"] in gone.stderr
 

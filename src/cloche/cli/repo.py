@@ -21,7 +21,7 @@ from cloche.cli.usage import Group
 from cloche.config import lock as locks
 from cloche.config.binrepos import BinrepoSpec
 from cloche.config.project import Project, RepoSpec, load_project
-from cloche.display.text import seconds, size
+from cloche.display.text import NAMED, seconds, size
 from cloche.fetching.download import shown
 from cloche.session import inputs
 from cloche.session.inputs import Progressing, SyncOptions
@@ -99,12 +99,34 @@ def sync_command(
         if spec.sync is None:
             say(f"{spec.name}: a directory, nothing to sync")
             continue
+        with opened_store(options, project, make=True) as store:
+            before = _found(store, project, spec)
         taken = sync_repository(
             options, project, spec, update=not locked, mirror=mirror, keyring=keyring
         )
         rows[spec.name] = _data(project, spec, taken)
+        if before is not None and before.pin.tree != taken.pin.tree:
+            _tell_touched(options, project, spec.name, (before.path, taken.path))
     if as_json:
         click.echo(json.dumps(rows, indent=2))
+
+
+def _tell_touched(options: Options, project: Project, repo: str, states: tuple[Path, Path]) -> None:
+    """Say in a line for which machines a new state of a repository has other ebuilds."""
+    from cloche.output.synced import touched
+
+    with opened_store(options, project) as store:
+        found = touched(store, project.place, project.machines, repo, states)
+    changed = [
+        f"{machine}: {', '.join(names[:NAMED])}"
+        + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+        for machine, names in found.items()
+        if names
+    ]
+    if changed:
+        say(f"{repo}: other ebuilds for {'; '.join(changed)}; see `cloche plan MACHINE`")
+    elif found:
+        say(f"{repo}: no other ebuilds for the packages of {', '.join(found)}")
 
 
 def sync_index(
