@@ -98,3 +98,7 @@ def test_logs_of_machines_with_one_name_are_apart(tmp_path: Path, run_cloche: Ru
     status, _, err = run_cloche(*words, "-C", tmp_path, "log", "first")
     assert status == 2
     assert "machine/first: machines of 2 projects have logs of this name; run it in" in err
+    third = project(tmp_path / "c").root
+    status, out, err = run_cloche(*words, "-C", third, "log", "first")
+    assert (status, out) == (2, "")
+    assert err.startswith("cloche: machine first: there are no logs of it; `cloche build first` ma")

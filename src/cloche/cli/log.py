@@ -94,6 +94,10 @@ def _newest(store: Store, atom: str, step: str | None, project: Project | None) 
     newest = max(found, key=logs.step_name, default=None)
     if newest is not None and step is None and (not wanted or newest.suffix != ".gz"):
         wanted = [newest]
+    machine = atom.removeprefix(logs.MACHINES)
+    if not found and project is not None and machine in project.machines:
+        todo = f"`cloche build {machine}` makes them, of what is not known already"
+        raise ClocheError(f"machine {machine}: there are no logs of it", todo=todo)
     if not wanted:
         raise unknown_word(atom, known, project)
     return max(wanted, key=logs.step_name)
