@@ -125,6 +125,7 @@ FIRST = (
     "vm",
     "probing",
     "machine",
+    "test_booting_images",
     "releng",
     "faults",
     "cluster",

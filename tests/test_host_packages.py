@@ -50,8 +50,8 @@ def test_users_are_given_everything_in_one_line_and_tests_go_on(tmp_path: Path) 
     assert " procps" in line
 
 
-def test_a_proof_needs_files_that_are_no_programs(tmp_path: Path) -> None:
-    (line,) = host(tmp_path / "bin", "proof").stderr.splitlines()
+def test_tests_need_files_that_are_no_programs(tmp_path: Path) -> None:
+    (line,) = host(tmp_path / "bin", "test").stderr.splitlines()
     assert " busybox-static" in line
     assert (" ovmf" in line) == (not OVMF.exists())
 

@@ -60,6 +60,62 @@ def test_a_disk_in_qemus_format_is_the_same(tmp_path: Path, cluster: str, compre
     assert data_disk(file) == Medium(file, "disk", "qcow2")
 
 
+def fat(*names: bytes) -> bytes:
+    """The beginning of a FAT with these names in a directory, somewhere behind its tables."""
+    return bytes(4096) + b"".join(name.ljust(32, b"\0") for name in names).ljust(4096, b"\0")
+
+
+def with_loaders(*names: bytes, loader: bytes = b"") -> bytes:
+    """A disk whose EFI system partition has these programs."""
+    place = ESP.ljust(32, b"\0") + struct.pack("<QQ", 64, 64 + 2047)
+    head = gpt(place, loader=loader)[: 64 * 512]
+    return head.ljust(64 * 512, b"\0") + fat(*names).ljust(2048 * 512, b"\0")
+
+
+def program(machine: int) -> bytes:
+    """The beginning of a program for UEFI (PE format)."""
+    head = b"MZ".ljust(0x3C, b"\0") + struct.pack("<I", 0x80)
+    return head.ljust(0x80, b"\0") + b"PE\0\0" + struct.pack("<H", machine) + bytes(600)
+
+
+ARM, RISCV, PC = b"BOOTAA64EFI", b"BOOTRI~1EFI", b"BOOTX64 EFI"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (with_loaders(ARM), "it is for aarch64; start it with qemu-system-aarch64"),
+        (with_loaders(RISCV), "it is for riscv64; start it with qemu-system-riscv64"),
+        (program(0xAA64), "it is for aarch64"),
+        (program(0x5064), r"Debian: qemu-system-misc\); `cloche boot` emulates x86-64 alone"),
+    ],
+)
+def test_an_image_for_another_cpu_is_refused_by_its_name(
+    tmp_path: Path, content: bytes, said: str
+) -> None:
+    file = tmp_path / "image"
+    file.write_bytes(content)
+    with pytest.raises(BootError, match=said):
+        medium(file)
+
+
+@pytest.mark.parametrize(
+    ("content", "firmware"),
+    [
+        (with_loaders(ARM, PC), ("uefi",)),
+        (with_loaders(ARM, loader=b"\xeb\x63"), ("bios",)),
+        (with_loaders(b"x" + ARM), ("uefi",)),  # within another entry
+        (program(0x8664), ("uefi",)),
+    ],
+)
+def test_an_image_that_is_for_ours_as_well_is_booted(
+    tmp_path: Path, content: bytes, firmware: tuple[str, ...]
+) -> None:
+    file = tmp_path / "image"
+    file.write_bytes(content)
+    assert medium(file).firmware == firmware
+
+
 def test_an_image_that_shows_other_files_of_the_host_is_refused(tmp_path: Path) -> None:
     if shutil.which("qemu-img") is None:
         cannot("needs qemu-img")
@@ -94,11 +150,12 @@ def test_what_does_not_boot_is_refused(tmp_path: Path, content: bytes, message: 
         medium(file)
 
 
-def cd(file: Path, *, bios: bool = False, uefi: bool = False) -> Path:
+def cd(file: Path, *, bios: bool = False, uefi: bool = False, loader: bytes = PC) -> Path:
     iso = PyCdlib()
     iso.new(interchange_level=3)
     iso.add_fp(io.BytesIO(b"\xfa" * 2048), 2048, "/BOOT.;1")
-    iso.add_fp(io.BytesIO(b"\xeb" * 2048), 2048, "/EFI.;1")
+    esp = fat(loader)
+    iso.add_fp(io.BytesIO(esp), len(esp), "/EFI.;1")
     if bios:
         iso.add_eltorito("/BOOT.;1", bootcatfile="/BOOT.CAT;1")
     if uefi:
@@ -115,6 +172,9 @@ def test_a_cd_boots_from_what_its_catalog_has(tmp_path: Path) -> None:
     assert medium(old).firmware == ("bios",)
     with pytest.raises(BootError, match="the medium has no boot loader"):
         medium(cd(tmp_path / "data"))
+    assert medium(cd(tmp_path / "mixed", bios=True, uefi=True, loader=ARM)).firmware == ("bios",)
+    with pytest.raises(BootError, match="it is for aarch64"):
+        medium(cd(tmp_path / "arm", uefi=True, loader=ARM))
 
 
 def test_kernels_programs_and_roots_are_known_by_their_content(tmp_path: Path) -> None:

@@ -83,6 +83,16 @@ def test_a_shell_without_login_is_found(words: tuple[str, ...]) -> None:
         assert shell.run("echo $PPID >/dev/null; kill -9 $$", soon()).status == 137
 
 
+@pytest.mark.parametrize("prompt", ["# ", "tiny ~ # ", "root@tiny:~# ", "sh-5.2$ ", "tiny login: "])
+def test_a_prompt_that_a_message_covers_is_asked_for_again(prompt: str) -> None:
+    """OpenRC starts services beside the one that gives a console."""
+    covered = f"printf '{prompt}'; echo ' * Starting sshd ...'; read -r key; exec sh -i"
+    with at_console("sh", "-c", covered) as (console, _):
+        shell = Shell(console, Login())
+        shell.reach(soon())
+        assert shell.run("true", soon()).status == 0
+
+
 def test_nothing_is_typed_before_there_is_a_prompt() -> None:
     """A key would stop the menu of a boot loader."""
     menu = "printf 'grub> '; if read -r -t 4 key; then echo typed; fi; exec cat"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal, Protocol
 
-from cloche.booting import qcow2
+from cloche.booting import cpus, qcow2
 from cloche.booting.errors import BootError, not_bootable
 
 Kind = Literal["disk", "cd", "efi", "kernel", "directory", "tarball"]
@@ -23,6 +24,8 @@ _PACKED = (b"\x1f\x8b", b"\xfd7zXZ\0", b"BZh", b"\x28\xb5\x2f\xfd", b"LZIP", b"\
 _FILE_SYSTEMS = ((0, b"hsqs"), (0, b"XFSB"), (1024, b"\xe2\xe1\xf5\xe0"), (1080, b"\x53\xef"))
 _TARBALL = re.compile(r"\.(tar(\.\w+)?|t[gx]z|tbz2?)$")
 _MOST_PARTITIONS = 256
+_MOST_OFFSET = 1 << 62  # that a file can have
+_LOADERS = 8 << 20  # bytes of a medium's EFI image that are looked at
 
 
 class Content(Protocol):
@@ -61,6 +64,8 @@ def _medium(path: Path, file: BinaryIO) -> Medium:
     if start[0x202:0x206] == b"HdrS":  # Documentation/arch/x86/boot.rst
         return Medium(path, "kernel")
     if start.startswith(b"MZ"):
+        if (cpu := cpus.of_program(start)) not in ("", cpus.OURS):
+            raise cpus.foreign(path, cpu)
         return Medium(path, "efi", firmware=(_UEFI,))
     raw = _Raw(file)
     if raw.read(16 * _CD_SECTOR + 1, 5) == b"CD001":
@@ -93,6 +98,8 @@ class _Raw:
         self._file = file
 
     def read(self, offset: int, length: int) -> bytes:
+        if offset > _MOST_OFFSET:
+            return b""
         self._file.seek(offset)
         return self._file.read(length)
 
@@ -117,10 +124,14 @@ def _of_disk(path: Path, disk: Content) -> tuple[str, ...]:
     if first is None or table is None:
         return (_UEFI, _BIOS)
     found = []
-    if _has_efi_partition(disk, first, table):
-        found.append(_UEFI)
+    cpu = ""
+    if place := _efi_partition(disk, first, table):
+        cpu = cpus.of_partition(disk.read, *place)
+        found += [_UEFI] if cpu in ("", cpus.OURS) else []
     if _has_boot_sector(first) and any(first[:440]):
         found.append(_BIOS)
+    if not found and cpu:
+        raise cpus.foreign(path, cpu)
     if not found:
         what = "the disk has neither an EFI system partition nor a boot loader"
         todo = "give its machine a boot loader, or name a kernel with --kernel"
@@ -128,31 +139,58 @@ def _of_disk(path: Path, disk: Content) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _has_efi_partition(disk: Content, first: bytes, table: bytes) -> bool:
+def _efi_partition(disk: Content, first: bytes, table: bytes) -> tuple[int, int] | None:
+    """Where the EFI system partition begins, and its size; both 0 if that cannot be read."""
     if table[:8] != b"EFI PART":
-        return any(first[446 + 16 * n + 4] == 0xEF for n in range(4)) and _has_boot_sector(first)
+        entries = (first[at : at + 16] for at in range(446, 510, 16))
+        found = next((entry for entry in entries if entry[4] == 0xEF), None)
+        if found is None or not _has_boot_sector(first):
+            return None
+        begin, sectors = struct.unpack_from("<II", found, 8)
+        return begin * _SECTOR, sectors * _SECTOR
     place, number, size = struct.unpack_from("<QII", table, 72)
     if size < 128 or size > _SECTOR * 8:
-        return False
-    entries = disk.read(place * _SECTOR, size * min(number, _MOST_PARTITIONS))
-    if entries is None:
-        return True
-    return any(entries[at : at + 16] == _EFI_PARTITION for at in range(0, len(entries), size))
+        return None
+    content = disk.read(place * _SECTOR, size * min(number, _MOST_PARTITIONS))
+    if content is None:
+        return 0, 0
+    for at in range(0, len(content), size):
+        if content[at : at + 16] == _EFI_PARTITION:
+            begin, end = struct.unpack_from("<QQ", content, at + 32)
+            return begin * _SECTOR, max(0, end + 1 - begin) * _SECTOR
+    return None
 
 
 def _of_cd(path: Path, cd: _Raw) -> tuple[str, ...]:
     """The firmware that can boot a CD (El Torito 1.0)."""
-    record = cd.read(17 * _CD_SECTOR, _CD_SECTOR)
-    found: list[str] = []
-    if record[7:30] == b"EL TORITO SPECIFICATION":
-        (sector,) = struct.unpack_from("<I", record, 71)
-        catalog = cd.read(sector * _CD_SECTOR, _CD_SECTOR).ljust(_CD_SECTOR, b"\0")
-        found += [_EL_TORITO.get(catalog[1], "")] if catalog[32] == 0x88 else []
-        place = 64
-        while place < _CD_SECTOR - 32 and catalog[place] in (0x90, 0x91):
-            found.append(_EL_TORITO.get(catalog[place + 1], ""))
-            place += 32 * (1 + int.from_bytes(catalog[place + 2 : place + 4], "little"))
-    if not any(found):
+    found: set[str] = set()
+    cpu = ""
+    for firmware, begin in _boot_entries(cd):
+        if firmware == _UEFI:
+            cpu = cpus.of_partition(cd.read, begin, _LOADERS)
+        if firmware != _UEFI or cpu in ("", cpus.OURS):
+            found.add(firmware)
+    if not found and cpu:
+        raise cpus.foreign(path, cpu)
+    if not found:
         todo = "give the medium a boot loader (boot/grub/grub.cfg)"
         raise not_bootable(path, "the medium has no boot loader", todo)
-    return tuple(sorted(filter(None, dict.fromkeys(found)), reverse=True))  # uefi first
+    return tuple(sorted(found, reverse=True))  # uefi first
+
+
+def _boot_entries(cd: _Raw) -> Iterator[tuple[str, int]]:
+    """The firmware of each image in a CD's boot catalog, and where the image begins."""
+    record = cd.read(17 * _CD_SECTOR, _CD_SECTOR)
+    if record[7:30] != b"EL TORITO SPECIFICATION":
+        return
+    (sector,) = struct.unpack_from("<I", record, 71)
+    catalog = cd.read(sector * _CD_SECTOR, _CD_SECTOR).ljust(_CD_SECTOR, b"\0")
+    platforms = [(catalog[1], 32)] if catalog[32] == 0x88 else []
+    place = 64
+    while place < _CD_SECTOR - 32 and catalog[place] in (0x90, 0x91):
+        platforms.append((catalog[place + 1], place + 32))
+        place += 32 * (1 + int.from_bytes(catalog[place + 2 : place + 4], "little"))
+    for platform, at in platforms:
+        if platform in _EL_TORITO:
+            begin = int.from_bytes(catalog[at + 8 : at + 12], "little")
+            yield _EL_TORITO[platform], begin * _CD_SECTOR

@@ -20,12 +20,15 @@ from cloche.errors import Exit
 MOST = 700  # characters of a command: busybox's shell takes lines of 1,024
 
 _QUIET = 1.0  # seconds without output after which a prompt is one
+_COVERED_FOR = 5.0  # seconds of quiet after which a covered prompt is asked for again
 _AGAIN = 15.0  # seconds after which something is typed once more
 _LISTEN = 0.5
 _KERNEL = re.compile(r"\[ *\d+\.\d+\].*")  # printk writes into the line of a prompt
 _LOGIN = re.compile(r"(?:^|\W)login: ?$")
 _PASSWORD = re.compile(r"[Pp]assword(?: for \S+)?: ?$")
 _PROMPT = re.compile(r"[#$%] ?$")
+#: A prompt into whose line something else has written since, such as a service that started.
+_COVERED = re.compile(r"^(?:\S{1,40} ){0,2}\S{0,40}[#$] +\S|(?:^|\W)login: +\S", re.MULTILINE)
 _ENTER = re.compile(r"press Enter to activate this console\W*$")
 _SHOWN = 20  # lines of a console in an error
 
@@ -101,8 +104,15 @@ class Shell:
             self._type(self._login.password)
         elif _PROMPT.search(line):
             self._type(self._echo("ready:"))
-        elif self._typed and time.monotonic() - self._typed > _AGAIN:
+        elif self._is_due(time.monotonic()):
             self._type("")
+
+    def _is_due(self, now: float) -> bool:
+        """Whether Enter may bring a prompt: one was answered, or there was one that is covered."""
+        if self._typed:
+            return now - self._typed > _AGAIN
+        quiet = now - self._console.quiet_since > _COVERED_FOR
+        return quiet and _COVERED.search(self._console.recent) is not None
 
     def _type(self, line: str) -> None:
         if "Login incorrect" not in self._console.recent:
