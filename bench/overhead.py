@@ -28,7 +28,8 @@ src_install() {
 """
 
 
-def _names(number: int) -> list[str]:
+def names_of(number: int) -> list[str]:
+    """Names of packages that compile nothing."""
     return [f"nothing-{chr(ord('a') + n)}" for n in range(number)]
 
 
@@ -41,7 +42,7 @@ def add(names: list[str], project: Path) -> None:
         (files.parent / f"{name}-1.ebuild").write_text(EBUILD)
 
 
-def _project(names: list[str]) -> Callable[[Path], None]:
+def with_machine(names: list[str]) -> Callable[[Path], None]:
     """A change that adds the packages, and a machine that wants them."""
 
     def change(project: Path) -> None:
@@ -56,8 +57,8 @@ def _project(names: list[str]) -> Callable[[Path], None]:
 
 def rows(place: Place, number: int) -> list[Row]:
     """Build and merge packages one by one, on both sides."""
-    names = _names(number)
-    project = place.project("overhead", _project(names))
+    names = names_of(number)
+    project = place.project("overhead", with_machine(names))
     root = plain.make(place, "plain-overhead", project, "nothing")
     settle()
     build = place.build(project, "nothing", jobs=1)

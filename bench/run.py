@@ -24,6 +24,7 @@ from bench import (
     distcc,
     facts,
     fleet,
+    images,
     layers,
     overhead,
     own_root,
@@ -125,6 +126,16 @@ AUTOGEN_NOTES = (
     "nought to eight requirements of the usual forms on other projects of it. Every second package "
     "is listed with `deps`. Another repository has a metadata cache of as many packages. Memory is "
     "the largest resident set.",
+)
+
+
+IMAGES_NOTES = (
+    "The root is the Debian seed's with packages of one file each. mkosi runs in a chroot of the "
+    "same tools, of a directory with that root, with the same definition of a partition; for "
+    "cloche the whole command counts, with the start of Python and the plan. Each time the disk "
+    "has another `Seed`. Both take turns; the first of each does not count.",
+    "An image for containers: the time is that of the stage `image` of a build that also builds "
+    "the changed package.",
 )
 
 
@@ -251,6 +262,12 @@ def distributed(place: Place, options: argparse.Namespace) -> Rows:
     return distcc.rows(place, *((10, 1) if options.quick else (40, 3))), []
 
 
+def of_images(place: Place, options: argparse.Namespace) -> Rows:
+    """Images of a finished machine."""
+    others = builds.make_seed(place)
+    return images.rows(place, *((3, 1) if options.quick else (20, 3))), others
+
+
 def overlay(place: Place, options: argparse.Namespace) -> Rows:
     """An overlay of generated ebuilds."""
     return autogen.rows(place, 300 if options.quick else 5000), []
@@ -276,14 +293,16 @@ PARTS: Mapping[str, Part] = {
     ),
     "service": Part(on_demand, "benchmarks-service.md", "Benchmarks: the service", SERVICE_NOTES),
     "autogen": Part(overlay, "benchmarks-autogen.md", "Benchmarks: autogen", AUTOGEN_NOTES),
+    "images": Part(of_images, "benchmarks-images.md", "Benchmarks: images", IMAGES_NOTES),
     "distcc": Part(distributed, "benchmarks-distcc.md", "Benchmarks: distcc", DISTCC_NOTES),
 }
 
 
 def _seed(place: Place) -> Path:
-    """The directory of the seed."""
+    """The directory of the seed; tools for images may be another one."""
     with Store.open(place.store) as store:
-        (seed,) = (store.tree(each.layer).path for each in stored_seeds(store))
+        trees = [store.tree(each.layer).path for each in stored_seeds(store)]
+    (seed,) = (each for each in trees if not (each / "usr/bin/mkosi").exists())
     return seed
 
 

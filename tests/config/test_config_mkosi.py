@@ -52,7 +52,8 @@ def test_options_become_lines_of_their_sections(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("word", FORMATS)
 def test_each_format_is_read_and_has_a_file(tmp_path: Path, word: str) -> None:
-    assert image(tmp_path, word).file == f"x.{FORMATS[word]}"
+    extension = FORMATS[word]
+    assert image(tmp_path, word).file == (f"x.{extension}" if extension else "x")
     assert image(tmp_path, word).format.word == word  # type: ignore[union-attr]
 
 
@@ -77,6 +78,7 @@ def test_verity_makes_the_root_one_that_never_changes(tmp_path: Path) -> None:
         ("disk", "WithNetwork = true", "an image is made without network"),
         ("disk", 'ProxyUrl = "x"', "an image is made without network"),
         ("disk", 'ToolsTree = "default"', "its programs come from a pinned seed"),
+        ("directory", 'CompressOutput = "zstd"', "no meaning for an image of format directory"),
         ("disk", 'Incremental = "yes"', "cloche keeps what it made"),
         ("disk", 'VerityKey = "key.pem"', "images cannot have secrets"),
         ("disk", "SecureBoot = true", "images cannot have secrets"),

@@ -142,6 +142,6 @@ def test_an_image_needs_a_seed_with_its_tools(place: Path, store: Store) -> None
         told = store.cloche("build", "image", cwd=place)
         said[told.returncode] = told.stderr
     (place / "machines/image.toml").unlink()
-    assert "machines/image.toml:4: /usr/bin/gensquashfs not found in the seed debian" in said[1]
+    assert "machines/image.toml:4: /usr/bin/tar2sqfs not found in the seed debian" in said[1]
     assert "`cloche seed bootstrap tools`" in said[2]
     assert not (place / "out/image/root.squashfs").exists()

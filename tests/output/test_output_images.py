@@ -244,7 +244,7 @@ def test_another_user_makes_the_same_bytes(made: Made, ordinary: User) -> None:
     shutil.copytree(made.place, place, ignore=shutil.ignore_patterns("out"))
     poisoned = ordinary.home / "poisoned"
     poisoned.mkdir()
-    for name in ("xorriso", "grub-mkimage", "gensquashfs", "tar", "qemu-img", "mkfs.ext4"):
+    for name in ("xorriso", "grub-mkimage", "tar2sqfs", "tar", "qemu-img", "mkfs.ext4"):
         (poisoned / name).write_text("#!/bin/sh\nexit 9\n")
         (poisoned / name).chmod(0o755)
     for path in (place, poisoned):

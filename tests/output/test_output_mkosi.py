@@ -3,36 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import subprocess
 import tarfile
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from tests import values
-from tests.roots import worlds
-from tests.support import Store, cannot
+from tests.imaging import Making, differences, mounted, offsets, opened
+from tests.support import Store
 
 from cloche.archives import ImportOptions, import_tarball
-from cloche.broker import open_engine
 from cloche.config.errors import ConfigError, Origin
-from cloche.config.images import Erofs, Image
-from cloche.config.mkosi import FORMATS, Mkosi
-from cloche.layers import SOURCE_DATE_EPOCH, Layer, commit, compare, layer_of
-from cloche.output import mkosi, mkosi_tools
-from cloche.output.finished import Finished
-from cloche.output.images import check_images, write_images
-from cloche.sandbox.base import Engine
-from cloche.store import Store as Opened
-
-KERNEL = "usr/lib/modules/6.1/vmlinuz"
-#: Directories whose content is not part of an image: file systems of their own lie there.
-RUNTIME = ("dev", "proc", "run", "sys", "tmp", "var/tmp")
+from cloche.config.images import Erofs, Image, Qcow2
+from cloche.config.mkosi import Mkosi
+from cloche.layers import SOURCE_DATE_EPOCH
+from cloche.output import images, mkosi, mkosi_tools
+from cloche.output.images import check_images
 
 
 def test_a_disk_has_the_partitions_that_it_needs() -> None:
@@ -58,97 +47,18 @@ def test_the_version_of_systemd_is_that_of_its_library(tmp_path: Path) -> None:
     assert mkosi_tools.systemd_version(tools) == 257
 
 
-@dataclass
-class Making:
-    """A store with tools and a root that has all kinds of files."""
-
-    store: Opened
-    engine: Engine
-    tools: Layer
-    root: Layer
-    room: Path
-
-    def make(
-        self, format: Mkosi | Erofs, name: str, *more: Layer, tools: Layer | None = None
-    ) -> Path:
-        """Make an image; its file."""
-        context = values.context(self.store, own_root=True, tools={"tools": tools or self.tools})
-        context = replace(context, worker=replace(context.worker, engine=self.engine))
-        image = Image(name, Origin(Path("m.toml"), 1), "tools", format)
-        machine: Any = SimpleNamespace(images=(image,))
-        done = Finished(context, machine, (self.root, *more), (), self.room / "out")
-        return write_images(done)[name].path
-
-    def layer(self, files: dict[str, str]) -> Layer:
-        return values.stored(self.store, "c/more-1", **files)
-
-    def again(self) -> None:
-        """Forget which images were made."""
-        keys = [action.key for action in self.store.index.actions() if action.kind == "image"]
-        self.store.index.strike(actions=keys)
-
-
-def write_root(tree: Path) -> None:
-    """A root with whatever a root can hold."""
-    files = {"usr/lib/os-release": "ID=gentoo\n", KERNEL: "a kernel", "etc/passwd": "root:x:0:0"}
-    files |= {"boot/start.img": "cpio", "tmp/left": "", "opt/a": "a", "usr/bin/tool": "#!/bin/sh\n"}
-    values.write_files(tree, files)
-    os.setxattr(tree / "usr/bin/tool", "security.capability", worlds.CAPABILITY)
-    worlds.furnish(tree)
-
-
 @pytest.fixture(scope="module")
 def making(root_tools: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Making]:
     room = tmp_path_factory.mktemp("mkosi")
-    copy = root_tools.copy(room / "store")
-    (room / "out").mkdir()
-    with Opened.open(copy.path) as store, open_engine() as engine:
-        ids = [each.name for each in store.layers.iterdir() if (each / "usr/bin/mkosi").exists()]
-        tools, *_ = (store.tree(id) for id in ids)
-        with store.workspace("values") as place:
-            (place / "tree").mkdir()
-            write_root(place / "tree")
-            root = commit(store, place / "tree", kind="package", label="c/a-1")
-        yield Making(store, engine, layer_of(tools), root, room)
-
-
-@contextmanager
-def mounted(image: Path, kind: str, offset: int = 0) -> Iterator[Path]:
-    """The tree of a file system in an image."""
-    place = image.parent / "mounted"
-    place.mkdir(exist_ok=True)
-    words = ["mount", "-t", kind, "-o", f"ro,loop,offset={offset}", str(image), str(place)]
-    done = subprocess.run(words, capture_output=True, text=True)
-    if done.returncode:
-        cannot(f"cannot mount an image here: {done.stderr.strip()}")
-    try:
-        yield place
-    finally:
-        subprocess.run(["umount", place], check=True)
-
-
-def offsets(image: Path) -> dict[str, int]:
-    """Where the partitions of a disk begin, by their names, as its GPT says (UEFI 5.3)."""
-    content = image.read_bytes()[: 1 << 20]
-    found = {}
-    for entry in (content[at : at + 128] for at in range(1024, 1024 + 128 * 128, 128)):
-        if name := entry[56:].decode("utf-16-le").rstrip("\0"):
-            found[name] = 512 * int.from_bytes(entry[32:40], "little")
-    return found
-
-
-def differences(making: Making, tree: Path, *ignored: str) -> set[str]:
-    """Lines of what is not as it is in the root, but for names below the ignored ones."""
-    lines = compare([making.root.path], [tree]).text().splitlines()
-    starts = tuple(f"{sign} {name}" for sign in "+-~" for name in (*ignored, "etc/seed"))
-    return {line for line in lines if line and not line.startswith(starts)}
+    with opened(root_tools.copy(room / "store").path, room) as found:
+        yield found
 
 
 @pytest.mark.real
 def test_a_tarball_holds_what_the_root_holds(making: Making, tmp_path: Path) -> None:
     file = making.make(Mkosi("tar"), "tarball")
     import_tarball(file, tmp_path / "tree", ImportOptions(devices="make"))
-    assert not differences(making, tmp_path / "tree", "tmp/left")
+    assert not differences(making.root, tmp_path / "tree", "tmp/left")
 
 
 @pytest.mark.real
@@ -168,7 +78,7 @@ def test_options_change_the_root_and_nothing_of_them_is_of_today(making: Making)
 @pytest.mark.real
 def test_an_erofs_holds_what_the_root_holds(making: Making) -> None:
     with mounted(making.make(Erofs(("-zlz4",)), "plain"), "erofs") as tree:
-        assert not differences(making, tree)
+        assert not differences(making.root, tree)
 
 
 @pytest.mark.real
@@ -179,7 +89,7 @@ def test_a_disk_holds_what_the_root_holds_and_has_the_same_bytes_again(making: M
     begin = offsets(file)
     assert set(begin) == {"esp", "root-x86-64"}
     with mounted(file, "ext4", begin["root-x86-64"]) as tree:
-        found = differences(making, tree, "tmp/left", "boot/", "lost+found")
+        found = differences(making.root, tree, "tmp/left", "boot/", "lost+found")
         assert found == {"+ efi"}
     assert file.with_name("disk.vmlinuz").read_text() == "a kernel"
     assert b"root=PARTUUID=" in file.with_name("disk.efi").read_bytes()
@@ -198,18 +108,7 @@ def test_a_disk_with_verity_has_its_hash_on_the_kernel_line(making: Making) -> N
     assert set(begin) == {"esp", "root-x86-64", "root-x86-64-verity"}
     assert b"roothash=" in file.with_name("sealed.efi").read_bytes()
     with mounted(file, "erofs", begin["root-x86-64"]) as tree:
-        assert differences(making, tree, "tmp/left", "boot/") == {"+ efi"}
-
-
-@pytest.mark.real
-@pytest.mark.proof(name="images")
-@pytest.mark.parametrize("word", FORMATS)
-def test_every_format_has_the_same_bytes_again(making: Making, word: str) -> None:
-    file = making.make(Mkosi(word), f"same-{word}")
-    digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    making.again()
-    again = making.make(Mkosi(word), f"same-{word}")
-    assert hashlib.sha256(again.read_bytes()).hexdigest() == digest
+        assert differences(making.root, tree, "tmp/left", "boot/") == {"+ efi"}
 
 
 @pytest.mark.real
@@ -226,25 +125,33 @@ def test_an_extension_has_its_part_of_the_root_and_says_what_it_is(making: Makin
 
 
 @pytest.mark.real
-def test_what_mkosi_would_miss_is_said_before_it_is_started(making: Making) -> None:
-    boots = Mkosi("disk", bootable=True)
-    with making.store.workspace("values") as place:
-        (place / "tree/usr/lib/modules").mkdir(parents=True)
-        os.mknod(place / "tree/usr/lib/modules/6.1", 0o020000, 0)
-        os.mknod(place / "tree/usr/lib/os-release", 0o020000, 0)
-        gone = commit(making.store, place / "tree", kind="finish", label="remove")
+def test_what_an_image_would_miss_is_said_before_it_is_made(making: Making, tmp_path: Path) -> None:
+    boots, disk = Mkosi("disk", bootable=True), Qcow2(root_type="ext4")
+    kernels = making.without("usr/lib/modules/6.1", "boot/vmlinuz-6.1")
+    inits = making.without("sbin/init", "init")
     big = making.layer({"big": "x" * (2 << 20)})
+    line = replace(boots, settings={"Content": {"KernelCommandLine": "quiet init=/none"}})
+    values.write_files(tmp_path, {"10-root.conf": "[Partition]\nType=root\nFormat=ext4\n"
+                                  "CopyFiles=/\nSizeMaxBytes=1M\n"})  # fmt: skip
     for format, more, said in (
-        (Mkosi("tar"), gone, "the root has no usr/lib/os-release"),
+        (Mkosi("tar"), making.without("usr/lib/os-release"), "the root has no usr/lib/os-release"),
+        (boots, kernels, "the root has no kernel"),
         (boots, making.layer({"usr/lib/modules/7/x.ko": ""}), "and the root has no depmod"),
         (replace(boots, initrds=("/none",)), None, "/none of `Initrds` is no file"),
+        (line, None, "/none, which the kernel line names as init, is not in the root"),
+        (boots, inits, "the root has nothing that its kernel starts (/sbin/init"),
+        (Mkosi("uki"), inits, "the root has nothing that its kernel starts (/init"),
         (replace(boots, size=1 << 20), big, "too much for a partition of 1 MiB"),
+        (replace(boots, efi_size=4096), None, "kernels, initrds and /boot have 0 MiB, too much"),
+        (Mkosi("disk", repart=tmp_path), big, "increase `SizeMaxBytes of 10-root.conf`"),
+        (disk, kernels, "kernel not found in /boot"),
+        (disk, inits, "the root has nothing that its kernel starts (/sbin/init"),
+        (replace(disk, size=disk.efi_size + (3 << 20)), big, "increase `size`"),
     ):
-        with pytest.raises(ConfigError, match=said):
+        with pytest.raises(ConfigError) as caught:
             making.make(format, "x", *((more,) if more else ()))
-    released = making.layer({"usr/lib/os-release": "ID=gentoo"})
-    with pytest.raises(ConfigError, match="the root has no kernel"):
-        making.make(boots, "x", gone, released)
+        assert said in str(caught.value)
+        assert caught.value.where == "m.toml:1"
 
 
 def test_tools_that_lack_programs_or_are_too_old_are_refused(tmp_path: Path) -> None:
@@ -270,3 +177,25 @@ def test_tools_that_lack_programs_or_are_too_old_are_refused(tmp_path: Path) -> 
         library = f"usr/lib64/systemd/libsystemd-shared-{version}.so"
         with pytest.raises(ConfigError, match=said):
             check(Mkosi("disk", repart=repart), [*programs, library])
+    values.write_files(repart, {"10-root.conf": "[Partition]\nType=root\nFromat=ext4\n"})
+    library = "usr/lib64/systemd/libsystemd-shared-257.so"
+    with pytest.raises(ConfigError, match=r"no key of 10-root.conf is called “Fromat”") as caught:
+        check(Mkosi("disk", repart=repart), [*programs, library])
+    assert "did you mean “Format”" in str(caught.value.todo)
+
+
+def test_other_scripts_around_the_tools_make_another_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tools = values.layer(tmp_path, "tools", kind="seed")
+    inputs = SimpleNamespace(tools={"tools": tools})
+    done: Any = SimpleNamespace(context=SimpleNamespace(inputs=inputs))
+    image = Image("x", Origin(Path("m.toml"), 1), "tools", Mkosi("tar"))
+
+    def key() -> str:
+        return images._key(done, image, (), ()).digest
+
+    before = key()
+    assert key() == before
+    monkeypatch.setitem(mkosi_tools._SCRIPTS, "tar", 'exec /usr/lib/cloche/tar "$@"\n')
+    assert key() != before

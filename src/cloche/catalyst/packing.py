@@ -15,7 +15,7 @@ _OWN = {
 }
 #: Modes that need programs of the tools, which few roots have.
 _BY_TOOLS = ("lzip", "lzop")
-#: Options of gensquashfs(1).
+#: Options of tar2sqfs(1).
 _SQUASHFS = {
     "squashfs": [],
     "squashfs_gzip": ["-c", "gzip"],

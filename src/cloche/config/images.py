@@ -16,8 +16,8 @@ from cloche.config.table import Table, size
 
 #: File systems for the root of a disk (`output.qcow2`); the first is the default.
 ROOT_TYPES = ("xfs", "ext4", "btrfs")
-#: Names of outputs that are not images (`output.kinds`).
-TAKEN = ("packages", "stage4")
+#: Names of outputs that are not images (`output.kinds`), and of the directory of packages.
+TAKEN = ("packages", "stage4", "binpkgs")
 
 _VOLID = 32  # characters of a volume ID (ECMA-119, 8.4.7)
 _SMALLEST = 32 << 20  # bytes of an EFI system partition with FAT32 and clusters of one sector
@@ -26,7 +26,7 @@ _STEP = 1 << 20  # bytes: partitions begin and end at multiples of it
 
 @dataclass(frozen=True, slots=True)
 class Squashfs:
-    """A squashfs of the root. ``options`` are those of gensquashfs(1)."""
+    """A squashfs of the root. ``options`` are those of tar2sqfs(1)."""
 
     options: tuple[str, ...] = ()
 
@@ -109,7 +109,8 @@ class Image:
     def file(self) -> str:
         """Its name among the machine's outputs."""
         if isinstance(self.format, Mkosi):
-            return f"{self.name}.{self.format.extension}"
+            extension = self.format.extension
+            return f"{self.name}.{extension}" if extension else self.name
         word = type(self.format).__name__.lower()
         return f"{self.name}.{word}.tar" if isinstance(self.format, Oci) else f"{self.name}.{word}"
 

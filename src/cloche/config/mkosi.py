@@ -11,12 +11,13 @@ from cloche.config.errors import ConfigError, unknown_name
 from cloche.config.files import project_directory
 from cloche.config.table import Table, size
 
-#: What mkosi makes, and the extension of its file.
+#: What mkosi makes, and the extension of its file; a directory has none.
 FORMATS: Mapping[str, str] = {
     "disk": "raw",
     "uki": "efi",
     "esp": "raw",
     "tar": "tar",
+    "directory": "",
     "cpio": "cpio",
     "sysext": "raw",
     "confext": "raw",
@@ -153,12 +154,13 @@ class Option:
 
 
 _UUID = _like("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", '"3c0ab1a2-…", a UUID')
-_ROOTS = ("disk", "uki", "esp", "tar", "cpio")
+_ROOTS = ("disk", "uki", "esp", "tar", "directory", "cpio")
+_FILES = tuple(word for word, extension in FORMATS.items() if extension)
 _KERNEL = ("disk", "uki", "esp")
 #: The options that are passed on, by their names.
 OPTIONS: Mapping[str, Option] = {
-    "CompressOutput": Option("Output", _one_of(*COMPRESSION)),
-    "CompressLevel": Option("Output", _number),
+    "CompressOutput": Option("Output", _one_of(*COMPRESSION), _FILES),
+    "CompressLevel": Option("Output", _number, _FILES),
     "ImageId": Option("Output", _like(r"[a-z0-9][a-z0-9._-]*", '"router"')),
     "ImageVersion": Option("Output", _like(r"[\w.+~^-]+", '"1.0"')),
     "SectorSize": Option("Output", _number, ("disk", "esp", *EXTENSIONS)),

@@ -20,6 +20,7 @@ from cloche.composing import contests as contests_of
 from cloche.composing import hooks
 from cloche.config.machine import Machine
 from cloche.layers import Layer
+from cloche.output import directories
 from cloche.output.claim import check_directory
 from cloche.output.end import end_digest
 from cloche.output.finished import Finished, Written
@@ -41,6 +42,8 @@ def check_outputs(machine: Machine, directory: Path) -> None:
     check_directory(directory)
     for name in wanted(machine):
         KINDS[name].check(directory)
+    for image in machine.images:
+        directories.check(image, directory)
 
 
 def deliver(

@@ -13,15 +13,26 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from cloche.building.finish_steps import stored_directory
-from cloche.building.stages import once
+from cloche.building.stages import data_of, once
 from cloche.config.images import Erofs, Image, Iso, Oci, Qcow2, Squashfs
 from cloche.config.mkosi import EXTENSIONS, Mkosi
 from cloche.errors import is_full
 from cloche.layers import Layer
-from cloche.output import erofs, iso, mkosi, mkosi_checks, mkosi_tools, oci, qcow2, squashfs
+from cloche.output import (
+    directories,
+    erofs,
+    iso,
+    mkosi,
+    mkosi_checks,
+    mkosi_tools,
+    oci,
+    qcow2,
+    squashfs,
+)
 from cloche.output.claim import alone
 from cloche.output.finished import Finished, Written
 from cloche.output.imaging import CONTENTS, GIVEN, IMAGE, OUT, Imaging
+from cloche.output.losses import data_of_losses, losses, not_held, warning
 from cloche.output.stage4 import OWN, place, skeleton
 from cloche.plan.keys import layer_parts
 from cloche.records.logs import new_log
@@ -30,7 +41,8 @@ from cloche.store import Key, Outcome, make_key
 from cloche.tasks.task import ROOT
 from cloche.tasks.worker import make_directory
 
-FORMAT = "2"  # raise it when images are made in another way
+FORMAT = "3"  # raise it when images are made in another way
+_LOST = "lost"  # in the data of an action
 _SPLIT = "split "  # before the rest of a name: what a format makes besides the image
 
 _MAKE: Mapping[type, Callable[[Imaging], None]] = {
@@ -60,6 +72,8 @@ def _write(done: Finished, image: Image) -> Iterator[tuple[str, Written]]:
     files = tuple(stored_directory(done.context, path) for path in image.directories)
     key = _key(done, image, root, files)
     blobs = once(done.context, "image", key, lambda: _made(done, image, root, files, key.digest))
+    for kind, (some, count) in data_of(done.context, key).get(_LOST, {}).items():
+        done.context.bus(warning(image, kind, some, count))
     for kind, name, file in (
         ("image", image.name, image.file),
         ("contents", f"{image.name}-contents", f"{image.file}.contents"),
@@ -67,8 +81,17 @@ def _write(done: Finished, image: Image) -> Iterator[tuple[str, Written]]:
     ):
         if kind in blobs:
             with alone(done.directory):
-                place(done.context.store.blob(blobs[kind]).path, done.directory / file)
+                _place(done, image, kind, blobs[kind], done.directory / file)
             yield name, Written(done.directory / file, blobs[kind])
+
+
+def _place(done: Finished, image: Image, kind: str, blob: str, target: Path) -> None:
+    """Put what was made where its user finds it."""
+    source = done.context.store.blob(blob).path
+    if kind == "image" and directories.is_directory(image):
+        directories.place(source, target, blob)
+    else:
+        place(source, target)
 
 
 def _split(blobs: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -81,8 +104,10 @@ def _key(done: Finished, image: Image, root: Sequence[Layer], files: Sequence[La
     made_by = {"tools": done.context.inputs.tools[image.tools].id} if image.tools else {}
     if isinstance(image.format, Oci):
         options |= oci.parts_of(done, image, image.format)
-    if isinstance(image.format, Mkosi) and image.format.word in EXTENSIONS:
-        options["name"] = image.name  # the system that it extends looks for it
+    if isinstance(image.format, Mkosi):
+        made_by["scripts"] = mkosi_tools.scripts_digest()
+        if image.format.word in EXTENSIONS:
+            options["name"] = image.name  # the system that it extends looks for it
     return make_key(
         "image",
         {
@@ -134,7 +159,9 @@ def _made_by_tools(
         for kind, name in (("image", IMAGE), ("contents", CONTENTS)):
             if kind == "image" or (out / name).exists():
                 blobs[kind] = _kept(work, out / name, f"{machine}-{image.file}")
-    return Outcome(blobs, str(log.relative_to(context.store.logs)))
+    lost = losses([layer.path for layer in root], not_held(image.format))
+    data = {_LOST: data_of_losses(lost)} if lost else {}
+    return Outcome(blobs, str(log.relative_to(context.store.logs)), data=data)
 
 
 def _kept(work: Imaging, file: Path, label: str) -> str:

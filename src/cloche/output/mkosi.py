@@ -22,6 +22,7 @@ from cloche.tasks.worker import make_directory
 
 #: What mkosi writes besides the image has its name and one of these endings.
 _SPLIT = re.compile(r"(\.[\w-]+)+", re.ASCII)
+_INITRD = ("uki", "esp")  # the root is in the kernel's program, as its initrd
 _MOUNTS = ("boot", "efi")  # where the EFI system partition's content lies
 #: A cpio archive without a file (initramfs-buffer-format): only its trailer, which has one link.
 _EMPTY_INITRD = b"070701%032x%08x%048x%08x%08x" % (0, 1, 0, 11, 0) + b"TRAILER!!!\0\0\0\0"
@@ -34,18 +35,18 @@ def make(work: Imaging) -> None:
     assert isinstance(wanted, Mkosi)  # noqa: S101
     mkosi_checks.check(work, wanted)
     name = work.image.name
-    extra = _extra_tree(work, wanted)
-    definitions = _definitions(work, wanted, extra)
+    hidden = _extra_tree(work, wanted)
+    definitions = _definitions(work, wanted, hidden)
     given = work.given / "mkosi"
     given.mkdir()
-    (given / "mkosi.conf").write_text(_configuration(work, wanted, definitions))
+    (given / "mkosi.conf").write_text(_configuration(work, wanted, hidden, definitions))
     make_directory(work.out, "mkosi")
     directories = [f"--directory={GIVEN}/mkosi", f"--output-directory={OUT}/made"]
     make_directory(work.out, "made")
     # Both are on one file system, or mkosi would copy what it has made.
     words = ("env", f"TMPDIR={OUT}/mkosi", *mkosi_tools.MKOSI, *directories, "build")
     work.run(*_NESTED, *words)
-    file = f"{name}.{wanted.extension}"
+    file = f"{name}.{wanted.extension}" if wanted.extension else f"{name}.tar"
     (work.out / "made" / file).rename(work.out / IMAGE)
 
 
@@ -58,13 +59,14 @@ def split_artifacts(work: Imaging) -> Iterator[tuple[str, Path]]:
             yield rest, path
 
 
-def _configuration(work: Imaging, wanted: Mkosi, definitions: bool) -> str:
-    """The file mkosi.conf."""
+def _configuration(work: Imaging, wanted: Mkosi, hidden: tuple[str, ...], definitions: bool) -> str:
+    """The file mkosi.conf. What is ``hidden`` is not to be in the root of the image."""
     trees = [ROOT, f"{GIVEN}/extra"]
+    unwanted = [*_unwanted(work, wanted), *(hidden if wanted.word in _INITRD else ())]
     own = {
         "Distribution": {"Distribution": "custom"},
         "Output": {
-            "Format": wanted.word,
+            "Format": "tar" if wanted.word == "directory" else wanted.word,
             "Output": work.image.name,
             "Seed": work.uuid("mkosi"),
             "SplitArtifacts": "",
@@ -75,7 +77,7 @@ def _configuration(work: Imaging, wanted: Mkosi, definitions: bool) -> str:
             "BaseTrees": ",".join(trees),
             "SourceDateEpoch": str(SOURCE_DATE_EPOCH),
             "Bootable": "no",
-            "RemoveFiles": ",".join(_unwanted(work, wanted)),
+            "RemoveFiles": ",".join(unwanted),
             **_boot(work, wanted),
         },
         "Build": {
@@ -94,7 +96,7 @@ def _configuration(work: Imaging, wanted: Mkosi, definitions: bool) -> str:
     if wanted.word == "disk" and wanted.bootable and not _has_root(line) and not wanted.verity:
         content["KernelCommandLine"] = f"root=PARTUUID {line}".strip()
     if remove := wanted.setting("RemoveFiles"):
-        content["RemoveFiles"] = ",".join([*_unwanted(work, wanted), remove])
+        content["RemoveFiles"] = ",".join([*unwanted, remove])
     return "\n".join(
         f"[{section}]\n" + "".join(f"{name}={value}\n" for name, value in lines.items())
         for section, lines in merged.items()
@@ -107,6 +109,8 @@ def _has_root(line: str) -> bool:
 
 def _boot(work: Imaging, wanted: Mkosi) -> dict[str, str]:
     """Settings of an image that boots, where the user's own do not take their place."""
+    if wanted.word in _INITRD:
+        return {"Bootloader": "uki"}  # no other one is installed into the root
     if not wanted.bootable:
         return {}
     found = {"Bootable": "yes", "Bootloader": "systemd-boot", "UnifiedKernelImages": "yes"}
@@ -130,7 +134,7 @@ def _initrds(work: Imaging, wanted: Mkosi) -> Iterator[str]:
 
 def _unwanted(work: Imaging, wanted: Mkosi) -> Iterator[str]:
     """What mkosi adds of its own accord, and no machine has asked for."""
-    if wanted.word in EXTENSIONS:
+    if wanted.word in ("sysext", "confext"):
         return
     if not work.in_root("usr/lib/clock-epoch"):
         yield "/usr/lib/clock-epoch"
@@ -169,7 +173,7 @@ def _add_boot(work: Imaging, wanted: Mkosi, tree: Path) -> tuple[str, ...]:
     """Add what an image that boots needs: mount points, and programs for UEFI."""
     if not wanted.needs_kernel:
         return ()
-    for name in _MOUNTS:
+    for name in _MOUNTS if wanted.bootable else ():
         if not work.in_root(name):
             make_directory(tree, name)
     if work.in_root(mkosi_tools.LOADERS):

@@ -7,11 +7,13 @@ import re
 import stat
 from collections.abc import Iterator
 
-from cloche.config.errors import ConfigError
+from cloche.config.errors import ConfigError, unknown_name
 from cloche.config.images import Image
 from cloche.config.mkosi import EXTENSIONS, Mkosi, definitions
 from cloche.layers import Layer, Merged
+from cloche.layers.merge import Node
 from cloche.output import mkosi_tools
+from cloche.output.image_checks import bytes_of, check_init, check_room, content_of
 from cloche.output.imaging import Imaging
 from cloche.output.mkosi_tools import LOADERS
 from cloche.output.qcow2 import kernels_in
@@ -38,8 +40,15 @@ _PROGRAMS = {
 _FILLS = {"ext4": "usr/sbin/mke2fs", "erofs": "usr/bin/mkfs.erofs",
           "squashfs": "usr/bin/mksquashfs", "vfat": "usr/sbin/mkfs.fat"}  # fmt: skip
 _OLDEST = 254  # of systemd, for mkosi 25
-#: The version of systemd-repart that brought a key (repart.d(5)), of those after the oldest.
+_LISTED = 257  # of systemd, whose keys are all here
+_OLD = """
+Type Label UUID Priority Weight PaddingWeight SizeMinBytes SizeMaxBytes PaddingMinBytes
+PaddingMaxBytes CopyBlocks Format CopyFiles ExcludeFiles ExcludeFilesTarget MakeDirectories Encrypt
+Verity VerityMatchKey FactoryReset Flags NoAuto ReadOnly GrowFileSystem SplitName Minimize
+"""
+#: The version of systemd-repart that brought a key, as repart.d(5) has it.
 _SINCE = {
+    **dict.fromkeys(_OLD.split(), _OLDEST),
     "Subvolumes": 255,
     "VerityDataBlockSizeBytes": 255,
     "VerityHashBlockSizeBytes": 255,
@@ -52,7 +61,9 @@ _SINCE = {
     "SupplementFor": 257,
     "AddValidateFS": 258,
 }
-_SPARE = 1.06  # what an ext4 has besides its content, by experience, at least
+#: Of systemd-repart: file systems that are as large as what is in them, and units of sizes.
+_GROWS = ("", "ext4", "xfs", "btrfs", "vfat")
+_UNITS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
 
 
 def check(work: Imaging, wanted: Mkosi) -> None:
@@ -70,8 +81,41 @@ def check(work: Imaging, wanted: Mkosi) -> None:
         if found is None or not stat.S_ISREG(found[1].info.st_mode):
             what = f"{path} of `Initrds` is no file in the root of {work.context.inputs.machine}"
             raise ConfigError(work.image.origin, what, "correct the path, or add the file")
+    if wanted.needs_kernel:
+        _check_init(work, wanted)
+    _check_rooms(work, wanted)
+
+
+def _check_init(work: Imaging, wanted: Mkosi) -> None:
+    line = wanted.setting("KernelCommandLine") or ""
+    initrds = bool(wanted.initrds or any(own_initrds(work)))
+    is_initrd = wanted.word in ("uki", "esp")
+    check_init(work, line, initrds=initrds and not is_initrd, is_initrd=is_initrd)
+
+
+def _check_rooms(work: Imaging, wanted: Mkosi) -> None:
+    """Refuse partitions that cannot hold what is to be in them."""
     if wanted.size is not None:
-        _check_size(work, wanted.size, tree)
+        check_room(work, content_of(work), wanted.size, "the root has", "size")
+    if wanted.word == "disk" and wanted.bootable and not wanted.repart:
+        files = [found[1] for path in wanted.initrds if (found := work.last(path))]
+        needed = content_of(work, "boot") + bytes_of([*files, *_kernels(work)])
+        what = "kernels, initrds and /boot have"
+        check_room(work, needed, wanted.efi_size, what, "efi_size")
+    for name, lines in defined(wanted).items():
+        size = re.fullmatch(r"(\d+)([KMGT]?)", lines.get("SizeMaxBytes", ""))
+        if size and lines.get("Format", "") in _GROWS and lines.get("CopyFiles") in ("/", "/:/"):
+            most = int(size[1]) << _UNITS[size[2]]
+            check_room(work, content_of(work), most, "the root has", f"SizeMaxBytes of {name}")
+
+
+def _kernels(work: Imaging) -> Iterator[Node]:
+    """The kernels beside their modules."""
+    tree = Merged([layer.path for layer in work.root])
+    modules = tree.lookup(_MODULES)
+    for version in tree.children(modules) if modules and modules.is_directory else ():
+        if version.is_directory:
+            yield from (node for node in tree.children(version) if _is_kernel(node.path))
 
 
 def check_tools(image: Image, wanted: Mkosi, tools: Layer) -> None:
@@ -110,12 +154,12 @@ def _programs(wanted: Mkosi) -> Iterator[str]:
         yield _FILLS[wanted.root_type]
     if wanted.word in EXTENSIONS:
         yield _FILLS["erofs"]
-    for lines in _defined(wanted).values():
+    for lines in defined(wanted).values():
         if program := _FILLS.get(lines.get("Format", "")):
             yield program
 
 
-def _defined(wanted: Mkosi) -> dict[str, dict[str, str]]:
+def defined(wanted: Mkosi) -> dict[str, dict[str, str]]:
     """The lines of the user's own definitions, by file."""
     found: dict[str, dict[str, str]] = {}
     for file in definitions(wanted.repart) if wanted.repart else ():
@@ -129,8 +173,10 @@ def _check_version(image: Image, wanted: Mkosi, version: int | None) -> None:
     if version is not None and version < _OLDEST:
         what = f"systemd {version} of the seed {tools} is too old for mkosi"
         raise ConfigError(origin, what, f"use a seed with systemd {_OLDEST} or later")
-    for file, lines in _defined(wanted).items():
+    for file, lines in defined(wanted).items():
         for key in lines:
+            if version is not None and version <= _LISTED and key not in _SINCE:
+                raise unknown_name(origin, f"key of {file}", key, _SINCE)
             if version is not None and _SINCE.get(key, 0) > version:
                 what = (
                     f"{key} in {file} needs systemd {_SINCE[key]}; the seed {tools} has {version}"
@@ -185,16 +231,3 @@ def own_initrds(work: Imaging) -> Iterator[str]:
     kernels = [kernel for kernel in kernels_in(names) if kernel.initramfs]
     if len(kernels) == 1:
         yield f"/boot/{kernels[0].initramfs}"
-
-
-def _check_size(work: Imaging, size: int, tree: Merged) -> None:
-    """Refuse a partition that cannot hold the root."""
-    needed, seen = 0, set()
-    for node in tree.walk():
-        inode = (node.info.st_dev, node.info.st_ino)
-        if inode not in seen:
-            seen.add(inode)
-            needed += min(node.info.st_blocks * 512, -(-node.info.st_size // 4096) * 4096)
-    if needed * _SPARE > size:
-        what = f"the root has {needed >> 20} MiB, too much for a partition of {size >> 20} MiB"
-        raise ConfigError(work.image.origin, what, "increase `size`, or leave it out")

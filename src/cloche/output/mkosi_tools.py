@@ -7,6 +7,8 @@ script: with the option that makes equal inputs give equal bytes, or without one
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import re
 from collections.abc import Mapping
@@ -36,8 +38,15 @@ for list in "$word"/usr/lib/modules/*/modules.dep; do
     [ ! -e "$list" ] || touch -c "$list"
 done
 """,
-    # The order of names would be that of a directory on this host's disk.
-    "tar": 'exec /usr/lib/cloche/tar --sort=name --numeric-owner "$@"\n',
+    # The order of names would be that of a directory on this host's disk, and whether zeros in a
+    # file are a hole depends on how the store's copy of it was written.
+    "tar": """\
+for word; do
+    shift
+    [ "$word" = --sparse ] || set -- "$@" "$word"
+done
+exec /usr/lib/cloche/tar --sort=name --numeric-owner "$@"
+""",
     # The day on which a password was changed would be today.
     "systemd-firstboot": """\
 /usr/lib/cloche/systemd-firstboot "$@" || exit
@@ -92,6 +101,12 @@ mkosi.run_depmod = lambda context, *, cache=False: None if cache else depmod(con
 main()
 """
 _LIBRARY = re.compile(rb"libsystemd-shared-(\d+)[.\w~-]*\.so")
+
+
+def scripts_digest() -> str:
+    """What of this file decides about an image besides the tools, as one digest."""
+    text = json.dumps([_HIDDEN, _SCRIPTS, _MKOSI, _DATED], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def write_over(tools: Layer, place: Path) -> None:

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 
 from cloche.archives.listing import listing
 from cloche.archives.tarformat import Member, TarReader
+from cloche.config.errors import ConfigError
 from cloche.config.images import Qcow2
 from cloche.layers import Merged, Node
-from cloche.output import grub, xfs
+from cloche.output import copied_root, grub, xfs
+from cloche.output.image_checks import bytes_of, check_init, check_room, content_of
 from cloche.output.imaging import CONTENTS, GIVEN, IMAGE, OUT, Imaging
-from cloche.output.stage4 import TAR, is_whole
 from cloche.tasks.task import ROOT
 
 #: Labels of the two file systems, and names of the partitions.
@@ -39,15 +40,28 @@ def make(work: Imaging) -> None:
     assert isinstance(wanted, Qcow2)  # noqa: S101
     boot = tuple(_boot_files(work))
     kernels = kernels_in([os.fsdecode(node.path).removeprefix("boot/") for node in boot])
-    if not kernels:
-        raise work.failed("kernel not found in /boot of the root (vmlinuz-VERSION)")
-    _pack_root(work)
+    _check(work, wanted, boot, kernels)
+    copied_root.pack(work, "--exclude=./boot/*")
     _esp(work, wanted, boot, kernels)
     _FILL[wanted.root_type](work, wanted.size - wanted.efi_size - 2 * MIB)
     _disk(work, wanted)
     work.run("/usr/bin/qemu-img", "convert", "-c", "-O", "qcow2", f"{OUT}/disk", f"{OUT}/{IMAGE}")
     with (work.out / CONTENTS).open("xb") as file:
-        file.writelines(line + b"\n" for line in listing(work.made("root.tar")))
+        file.writelines(line + b"\n" for line in listing(work.made(copied_root.TARBALL)))
+
+
+def _check(
+    work: Imaging, wanted: Qcow2, boot: tuple[Node, ...], kernels: tuple[Kernel, ...]
+) -> None:
+    """Refuse a root that does not boot, or does not fit. Raises `ConfigError`."""
+    if not kernels:
+        what = "kernel not found in /boot of the root (vmlinuz-VERSION)"
+        raise ConfigError(work.image.origin, what, "add a kernel to the machine: docs/kernels.md")
+    check_init(work, wanted.kernel_options, initrds=bool(kernels[0].initramfs))
+    inside = bytes_of(boot)
+    check_room(work, inside, wanted.efi_size, "/boot has", "efi_size")
+    room = wanted.size - wanted.efi_size - 2 * MIB
+    check_room(work, content_of(work) - inside, room, "the root has", "size")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +118,6 @@ def _boot_files(work: Imaging) -> Iterator[Node]:
         yield from (node for node in tree.walk(directory) if node.path != b"boot")
 
 
-def _pack_root(work: Imaging) -> None:
-    """Pack the root as its tarball is packed: the same times, order and attributes."""
-    what = (f"--directory={ROOT}", "--exclude=./boot/*", "--anchored", ".")
-    ended = work.ended(*TAR[:2], f"--file={OUT}/root.tar", *TAR[2:], *what)
-    if not is_whole(ended, work.log):
-        raise work.failed("the root cannot be packed")
-
-
 def _esp(work: Imaging, wanted: Qcow2, boot: tuple[Node, ...], kernels: tuple[Kernel, ...]) -> None:
     """The EFI system partition: the content of /boot, and GRUB where removable media have it."""
     image = f"{OUT}/esp"
@@ -155,25 +161,16 @@ def _copy_to_fat(work: Imaging, image: str, files: dict[str, str]) -> None:
 
 
 def _ext4(work: Imaging, size: int) -> None:
-    uuid = work.uuid("file system")
+    tree, uuid = copied_root.unpack(work), work.uuid("file system")  # of a tarball it takes no ACLs
     work.run(
         *("/usr/sbin/mkfs.ext4", "-q", "-F", "-L", ROOT_LABEL, "-U", uuid),
-        *("-E", f"hash_seed={work.uuid('hash')},root_owner=0:0", "-d", f"{OUT}/root.tar"),
+        *("-E", f"hash_seed={work.uuid('hash')},root_owner=0:0", "-d", tree),
         *(f"{OUT}/root", f"{size // 1024}k"),
     )
 
 
-def _unpacked(work: Imaging, *options: str) -> str:
-    """The root as a directory, with the times and attributes of the tarball."""
-    work.run("/bin/mkdir", f"{OUT}/tree")
-    attributes = ("--numeric-owner", "--same-owner", "--same-permissions", "--xattrs", "--acls")
-    file, place = f"--file={OUT}/root.tar", f"--directory={OUT}/tree"
-    work.run("/bin/tar", "--extract", file, place, *attributes, "--xattrs-include=*", *options)
-    return f"{OUT}/tree"
-
-
 def _btrfs(work: Imaging, size: int) -> None:
-    tree = _unpacked(work)
+    tree = copied_root.unpack(work)
     work.run("/usr/bin/truncate", f"--size={size}", f"{OUT}/root")
     work.run(
         *work.still("random"),
@@ -184,7 +181,7 @@ def _btrfs(work: Imaging, size: int) -> None:
 
 def _xfs(work: Imaging, size: int) -> None:
     # Contents need names without a space; the targets of links stay.
-    tree = _unpacked(work, f"--transform=s/ /{xfs.SPACE.decode()}/gS")
+    tree = copied_root.unpack(work, f"--transform=s/ /{xfs.SPACE.decode()}/gS")
     try:
         _write_lines(work, "proto", xfs.protofile(_members(work), tree.encode()))
         _write_lines(work, "commands", xfs.commands(_members(work)))
@@ -202,7 +199,7 @@ def _xfs(work: Imaging, size: int) -> None:
 
 def _members(work: Imaging) -> Iterator[Member]:
     """The members of the root's tarball."""
-    file = work.made("root.tar")
+    file = work.made(copied_root.TARBALL)
     with file.open("rb") as stream:
         yield from TarReader(stream, file, _METADATA)
 

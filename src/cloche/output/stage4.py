@@ -204,9 +204,10 @@ def is_whole(ended: Ended, log: Path) -> bool:
     if ended.ok:
         return True
     with open_log(log) as file:
-        lines = iter(partial(file.readline, LONGEST_LINE), b"")
+        said = iter(partial(file.readline, LONGEST_LINE), b"")
+        lines = (line.rstrip(b"\n") for line in said if not line.startswith(b"=== cloche: "))
         first = next(lines, b"")
-        only_touched = all(line.rstrip(b"\n").endswith(TOUCHED) for line in chain([first], lines))
+        only_touched = all(line.endswith(TOUCHED) for line in chain([first], lines))
     return replace(ended, status=0).ok and ended.status == 1 and only_touched
 
 

@@ -1,0 +1,69 @@
+"""What a format of images cannot hold of a root: said, as whoever needs it would find out late."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cloche.config.images import Format, Image, Iso, Squashfs
+from cloche.config.mkosi import Mkosi
+from cloche.layers import Merged
+from cloche.output.mkosi_checks import defined
+from cloche.records.events import Note
+from cloche.store.tree import OPAQUE, read_xattrs
+
+ACLS, CAPABILITIES, OTHERS = "ACLs", "capabilities", "other extended attributes"
+_SHOWN = 3  # paths in a warning
+
+Losses = Mapping[str, Sequence[str]]
+"""Paths that have something of a kind."""
+
+
+def not_held(format: Format) -> frozenset[str]:
+    """The kinds of attributes that a format has no place for. A pure function but for definitions.
+
+    squashfs has names for user.*, trusted.* and security.* alone (squashfs_fs.h), a cpio archive
+    for none (initramfs-buffer-format).
+    """
+    if isinstance(format, Mkosi):
+        if format.word in ("cpio", "uki", "esp"):
+            return frozenset({ACLS, CAPABILITIES, OTHERS})
+        types = [lines.get("Format") for lines in defined(format).values()]
+        types += [format.root_type] if format.word == "disk" and not format.repart else []
+        return frozenset({ACLS} if "squashfs" in types else ())
+    holds = not isinstance(format, Squashfs) and not (isinstance(format, Iso) and format.squashfs)
+    return frozenset(() if holds else {ACLS})
+
+
+def losses(layers: Sequence[Path], kinds: Collection[str]) -> Losses:
+    """Which paths of a root have attributes of these kinds."""
+    found: dict[str, list[str]] = {}
+    if not kinds:
+        return found
+    for node in Merged(layers).walk():
+        names = (name for name, _ in read_xattrs(node.origin) if name != OPAQUE)
+        for kind in dict.fromkeys(map(_kind, names)):
+            if kind in kinds:
+                found.setdefault(kind, []).append(f"/{os.fsdecode(node.path)}")
+    return found
+
+
+def _kind(name: bytes) -> str:
+    if name.startswith(b"system.posix_acl_"):
+        return ACLS
+    return CAPABILITIES if name == b"security.capability" else OTHERS
+
+
+def data_of_losses(found: Losses) -> dict[str, Any]:
+    """What is remembered of them: some paths, and how many there are."""
+    return {kind: [list(paths[:_SHOWN]), len(paths)] for kind, paths in sorted(found.items())}
+
+
+def warning(image: Image, kind: str, some: Sequence[str], count: int) -> Note:
+    """Tell of one kind."""
+    names = ", ".join(os.fsencode(path).decode(errors="backslashreplace") for path in some)
+    more = f" and {count - len(some)} more" if count > len(some) else ""
+    what = f"the image {image.name} cannot hold {kind}, of {names}{more}"
+    return Note(text=f"{image.origin}: {what}".replace("\n", "\\n"), level="warning")
