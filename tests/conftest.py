@@ -330,7 +330,8 @@ def _given(given: Path, store: Store) -> None:
     """
     code = (
         "import os; from cloche.sandbox import userns; userns.enter();"
-        f"os.execvp('tar', ['tar', '-xpf', '-', '--xattrs', '-C', {str(store.path)!r}])"
+        "os.execvp('tar', ['tar', '-xpf', '-', '--xattrs', '--xattrs-include=*', '-C',"
+        f" {str(store.path)!r}])"
     )
     unpack = store.user.command()
     unpack[unpack.index("-m") :] = ["-c", code]
