@@ -19,9 +19,10 @@ from cloche.archives import ImportOptions, import_tarball
 from cloche.config.errors import ConfigError, Origin
 from cloche.config.images import Erofs, Image, Qcow2
 from cloche.config.mkosi import Mkosi
-from cloche.layers import SOURCE_DATE_EPOCH
+from cloche.layers import SOURCE_DATE_EPOCH, commit
 from cloche.output import images, mkosi, mkosi_tools
 from cloche.output.images import check_images
+from cloche.output.imaging import Imaging
 
 
 def test_a_disk_has_the_partitions_that_it_needs() -> None:
@@ -129,6 +130,10 @@ def test_what_an_image_would_miss_is_said_before_it_is_made(making: Making, tmp_
     boots, disk = Mkosi("disk", bootable=True), Qcow2(root_type="ext4")
     kernels = making.without("usr/lib/modules/6.1", "boot/vmlinuz-6.1")
     inits = making.without("sbin/init", "init")
+    with making.store.workspace("values") as place:
+        (place / "tree/boot").mkdir(parents=True)
+        (place / "tree/boot/initramfs-6.1.img").symlink_to("/etc/shadow")  # which the tools have
+        away = commit(making.store, place / "tree", kind="package", label="c/away-1")
     big = making.layer({"big": "x" * (2 << 20)})
     line = replace(boots, settings={"Content": {"KernelCommandLine": "quiet init=/none"}})
     values.write_files(tmp_path, {"10-root.conf": "[Partition]\nType=root\nFormat=ext4\n"
@@ -138,6 +143,7 @@ def test_what_an_image_would_miss_is_said_before_it_is_made(making: Making, tmp_
         (boots, kernels, "the root has no kernel"),
         (boots, making.layer({"usr/lib/modules/7/x.ko": ""}), "and the root has no depmod"),
         (replace(boots, initrds=("/none",)), None, "/none of `Initrds` is no file"),
+        (boots, away, "/boot/initramfs-6.1.img is no file in the root"),
         (line, None, "/none, which the kernel line names as init, is not in the root"),
         (boots, inits, "the root has nothing that its kernel starts (/sbin/init"),
         (Mkosi("uki"), inits, "the root has nothing that its kernel starts (/init"),
@@ -199,3 +205,40 @@ def test_other_scripts_around_the_tools_make_another_image(
     assert key() == before
     monkeypatch.setitem(mkosi_tools._SCRIPTS, "tar", 'exec /usr/lib/cloche/tar "$@"\n')
     assert key() != before
+
+
+def test_only_regular_files_of_the_tools_are_taken(tmp_path: Path) -> None:
+    """They could leave a link to a directory of the host, from which files would be moved."""
+    values.write_files(tmp_path / "host", ["x.tar", "x.key"])
+    out = tmp_path / "out"
+    out.mkdir()
+    assert mkosi.made_files(out) == []
+    (out / "made").symlink_to(tmp_path / "host")
+    assert mkosi.made_files(out) == []
+    (out / "made").unlink()
+    values.write_files(out / "made", ["x.raw", "x.efi"])
+    (out / "made/x.vmlinuz").symlink_to(tmp_path / "host/x.key")
+    assert mkosi.made_files(out) == ["x.efi", "x.raw"]
+    image = Image("x", Origin(Path("m.toml"), 1), "tools", Mkosi("esp"))
+    work: Any = SimpleNamespace(out=out, image=image)
+    assert not list(mkosi.split_artifacts(work))  # nobody has asked for x.efi
+    asked = replace(image, format=Mkosi("esp", {"Output": {"SplitArtifacts": "uki,kernel"}}))
+    work.image = asked
+    assert [rest for rest, _ in mkosi.split_artifacts(work)] == [".efi"]
+
+
+def test_an_initrd_is_found_by_links_of_the_root_alone(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    values.write_files(tree, {"usr/lib/boot/real.img": "initrd", "boot/dir/x": ""})
+    (tree / "lib").symlink_to("usr/lib")
+    (tree / "boot/link.img").symlink_to("../../../lib/boot/real.img")
+    (tree / "boot/absolute.img").symlink_to("/lib/boot/real.img")
+    (tree / "boot/circle.img").symlink_to("circle.img")
+    (tree / "boot/shadow.img").symlink_to("/etc/shadow")
+    work = Imaging(*[None] * 2, (values.layer(tree),), *[None] * 7)  # type: ignore[arg-type]
+    for name in ("link", "absolute"):
+        found = work.regular(f"/boot/{name}.img")
+        assert found is not None
+        assert found.path == b"usr/lib/boot/real.img"
+    for name in ("circle.img", "shadow.img", "none.img", "dir"):
+        assert work.regular(f"/boot/{name}") is None

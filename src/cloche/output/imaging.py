@@ -15,6 +15,7 @@ from pathlib import Path
 
 from cloche.building.context import BuildContext
 from cloche.building.stages import stage_command, stage_failed
+from cloche.composing.places import Places, look_of
 from cloche.config.images import Image
 from cloche.layers import SOURCE_DATE_EPOCH, Layer, Merged
 from cloche.layers.merge import Node
@@ -27,6 +28,7 @@ OUT = "/run/cloche/out"  # where the tools may write
 GIVEN = "/run/cloche/given"  # their input besides the root
 IMAGE, CONTENTS = "image", "contents"  # what a format leaves in OUT
 
+_MAX_LINKS = 40  # as the kernel
 _SHOWN = 400  # characters of a command in the log
 
 #: Standard output to a file: its name is the first word, the command the others.
@@ -125,6 +127,27 @@ class Imaging:
             if node := merged.lookup(os.fsencode(path.strip("/"))):
                 return merged, node
         return None
+
+    def regular(self, path: str) -> Node | None:
+        """As `last`, a regular file alone: links are followed, within the root."""
+        layers = [layer.path for layer in self.root]
+        for count in range(len(layers), 0, -1):
+            if node := _followed(Merged(layers[:count]), path.strip("/")):
+                return node if stat.S_ISREG(node.info.st_mode) else None
+        return None
+
+
+def _followed(merged: Merged, path: str) -> Node | None:
+    """What a path of a root leads to."""
+    places = Places(look_of(merged))
+    for _ in range(_MAX_LINKS):
+        real = places.place(path).real
+        node = None if real is None else merged.lookup(os.fsencode(real))
+        if node is None or not stat.S_ISLNK(node.info.st_mode):
+            return node
+        target = Path(os.fsdecode(node.origin)).readlink()
+        path = os.path.normpath(Path("/", str(real)).parent / target).lstrip("/")
+    return None
 
 
 def _shown(argv: Sequence[str]) -> str:

@@ -20,8 +20,14 @@ from cloche.output.imaging import GIVEN, IMAGE, OUT, Imaging, linked
 from cloche.tasks.task import ROOT
 from cloche.tasks.worker import make_directory
 
-#: What mkosi writes besides the image has its name and one of these endings.
-_SPLIT = re.compile(r"(\.[\w-]+)+", re.ASCII)
+_MADE = "made"  # below `OUT`, where mkosi leaves what it made
+_SPLIT = {
+    "uki": re.compile(r"\.efi"),
+    "kernel": re.compile(r"\.vmlinuz"),
+    "initrd": re.compile(r"\.initrd"),
+    "partitions": re.compile(r"(\.[\w-]+)+\.raw", re.ASCII),
+}
+"""What follows the image's name in those of the artifacts."""
 _INITRD = ("uki", "esp")  # the root is in the kernel's program, as its initrd
 _MOUNTS = ("boot", "efi")  # where the EFI system partition's content lies
 #: A cpio archive without a file (initramfs-buffer-format): only its trailer, which has one link.
@@ -41,22 +47,37 @@ def make(work: Imaging) -> None:
     given.mkdir()
     (given / "mkosi.conf").write_text(_configuration(work, wanted, hidden, definitions))
     make_directory(work.out, "mkosi")
-    directories = [f"--directory={GIVEN}/mkosi", f"--output-directory={OUT}/made"]
-    make_directory(work.out, "made")
+    directories = [f"--directory={GIVEN}/mkosi", f"--output-directory={OUT}/{_MADE}"]
+    make_directory(work.out, _MADE)
     # Both are on one file system, or mkosi would copy what it has made.
     words = ("env", f"TMPDIR={OUT}/mkosi", *mkosi_tools.MKOSI, *directories, "build")
     work.run(*_NESTED, *words)
     file = f"{name}.{wanted.extension}" if wanted.extension else f"{name}.tar"
-    (work.out / "made" / file).rename(work.out / IMAGE)
+    if file not in made_files(work.out):
+        raise work.failed(f"mkosi left no regular file {file}")
+    (work.out / _MADE / file).rename(work.out / IMAGE)
 
 
 def split_artifacts(work: Imaging) -> Iterator[tuple[str, Path]]:
-    """What was written besides the image, by the rest of its name (".vmlinuz")."""
-    made, name = work.out / "made", work.image.name
-    for path in sorted(made.iterdir()) if made.is_dir() else ():
-        rest = path.name.removeprefix(name)
-        if path.name.startswith(name) and _SPLIT.fullmatch(rest) and not path.is_symlink():
-            yield rest, path
+    """What was asked for besides the image, by the rest of its name (".vmlinuz")."""
+    wanted, name = work.image.format, work.image.name
+    if not isinstance(wanted, Mkosi):
+        return
+    asked = (wanted.setting("SplitArtifacts") or "").split(",")
+    for file in made_files(work.out):
+        rest = file.removeprefix(name)
+        if file.startswith(name) and any(_SPLIT[each].fullmatch(rest) for each in asked if each):
+            yield rest, work.out / _MADE / file
+
+
+def made_files(out: Path) -> list[str]:
+    """The regular files that mkosi left. The tools, which are not trusted, may leave links there,
+    also one in the place of the directory.
+    """
+    place = out / _MADE
+    if not os.path.lexists(place) or not stat.S_ISDIR(place.lstat().st_mode):
+        return []
+    return sorted(each.name for each in place.iterdir() if stat.S_ISREG(each.lstat().st_mode))
 
 
 def _configuration(work: Imaging, wanted: Mkosi, hidden: tuple[str, ...], definitions: bool) -> str:
@@ -123,9 +144,9 @@ def _initrds(work: Imaging, wanted: Mkosi) -> Iterator[str]:
     """The files that are given as initrds: of the root, or an empty one."""
     paths = wanted.initrds or tuple(mkosi_checks.own_initrds(work))
     for number, path in enumerate(paths):
-        tree_and_node = work.last(path)
-        assert tree_and_node  # noqa: S101 - checked before
-        linked(tree_and_node[1], work.given / f"initrd{number}")
+        node = work.regular(path)
+        assert node  # noqa: S101 - checked before
+        linked(node, work.given / f"initrd{number}")
         yield f"{GIVEN}/initrd{number}"
     if not paths:
         (work.given / "initrd").write_bytes(_EMPTY_INITRD)

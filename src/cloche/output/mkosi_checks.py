@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from collections.abc import Iterator
 
 from cloche.config.errors import ConfigError, unknown_name
@@ -76,10 +75,10 @@ def check(work: Imaging, wanted: Mkosi) -> None:
     if wanted.needs_kernel:
         _check_kernel(work, tree)
         _check_loader(work)
-    for path in wanted.initrds:
-        found = work.last(path)
-        if found is None or not stat.S_ISREG(found[1].info.st_mode):
-            what = f"{path} of `Initrds` is no file in the root of {work.context.inputs.machine}"
+    for path in wanted.initrds or (own_initrds(work) if wanted.bootable else ()):
+        if work.regular(path) is None:
+            where = " of `Initrds`" if wanted.initrds else ""
+            what = f"{path}{where} is no file in the root of {work.context.inputs.machine}"
             raise ConfigError(work.image.origin, what, "correct the path, or add the file")
     if wanted.needs_kernel:
         _check_init(work, wanted)
@@ -98,7 +97,7 @@ def _check_rooms(work: Imaging, wanted: Mkosi) -> None:
     if wanted.size is not None:
         check_room(work, content_of(work), wanted.size, "the root has", "size")
     if wanted.word == "disk" and wanted.bootable and not wanted.repart:
-        files = [found[1] for path in wanted.initrds if (found := work.last(path))]
+        files = [found for path in wanted.initrds if (found := work.regular(path))]
         needed = content_of(work, "boot") + bytes_of([*files, *_kernels(work)])
         what = "kernels, initrds and /boot have"
         check_room(work, needed, wanted.efi_size, what, "efi_size")
