@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -87,7 +88,17 @@ def test_verity_makes_the_root_one_that_never_changes(tmp_path: Path) -> None:
         ("disk", 'RootPassword = "secret"', "RootPassword is not a hash"),
         ("disk", 'Verity = "yes"', "a signature needs a private key"),
         ("disk", 'Bootloader = "grub"', "no value of Bootloader is called “grub”"),
-        ("disk", 'Hostname = "a\\nb"', "cannot be a value of Hostname"),
+        ("disk", 'Hostname = "a\\nb"', "is not a value of Hostname"),
+        ("disk", 'Hostname = "a b"', "is not a value of Hostname"),
+        ("disk", 'Timezone = "../../etc/shadow"', "is not a value of Timezone"),
+        ("disk", 'Locale = "a b"', "is not a value of Locale"),
+        ("disk", 'RootShell = "bin/sh"', "is not a value of RootShell"),
+        ("disk", 'RootPassword = "hashed:x"', "RootPassword is not a hash"),
+        ("disk", "SectorSize = 7", "use 512, 1024, 2048, 4096"),
+        ("tar", "CompressLevel = 20", "20 is not a value of CompressLevel with zstd"),
+        ("disk", 'KernelModulesInclude = ["host"]', "depends on the host that makes the image"),
+        ("disk", 'KernelModulesInitrdInclude = ["default"]', "depends on the host"),
+        ("disk", 'size = "20T"', 'write at most "8T"'),
         ("disk", 'KernelModulesInclude = ["a,b"]', "has a comma"),
         ("disk", 'Initrds = ["boot/x"]', "is not a path of the root"),
         ("disk", 'Seed = "x"', "is not a value of Seed"),
@@ -118,6 +129,52 @@ def test_definitions_and_keys_that_say_the_same_are_refused(tmp_path: Path) -> N
     assert found.directories == (tmp_path / "repart",)
     with pytest.raises(ConfigError, match="“size” and `repart` both say"):
         image(tmp_path, "disk", 'repart = "repart"', 'size = "1G"')
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("Type=root\nEncrypt=key-file\n", "images cannot have secrets"),
+        ("Type=root-verity-sig\nVerity=signature\n", "needs a private key"),
+        ("Type=root\nFormat=xfs\n", "systemd-repart makes another xfs each time"),
+        ("Type=root\nFormat=btrfs\n", "systemd-repart makes another btrfs each time"),
+        ("Type=root\nFormat=ext4\n", "repart defines no EFI system partition"),
+    ],
+)
+def test_definitions_of_what_cannot_be_are_refused(tmp_path: Path, lines: str, said: str) -> None:
+    (tmp_path / "repart").mkdir()
+    (tmp_path / "repart/10-root.conf").write_text(f"[Partition]\n{lines}")
+    with pytest.raises(ConfigError) as caught:
+        image(tmp_path, "disk", 'repart = "repart"', "Bootable = true")
+    assert said in f"{caught.value.what} {caught.value.todo}"
+    (tmp_path / "repart/00-esp.conf").write_text("[Partition]\nType=esp\nFormat=vfat\n")
+    (tmp_path / "repart/10-root.conf").write_text("[Partition]\nType=root\nEncrypt=off\n")
+    assert image(tmp_path, "disk", 'repart = "repart"', "Bootable = true").directories
+
+
+def test_definitions_are_files_of_the_project(tmp_path: Path) -> None:
+    (tmp_path / "repart").mkdir()
+    file = tmp_path / "repart/10-root.conf"
+    os.mkfifo(file)
+    with pytest.raises(ConfigError, match="not a regular file"):
+        image(tmp_path, "disk", 'repart = "repart"')
+    file.unlink()
+    file.symlink_to("/etc/passwd")
+    with pytest.raises(ConfigError, match="leads out of the project"):
+        image(tmp_path, "disk", 'repart = "repart"')
+
+
+def test_a_root_with_verity_has_no_size_of_its_own(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="as large as its content"):
+        image(tmp_path, "disk", 'Verity = "hash"', 'root_type = "ext4"', 'size = "1G"')
+
+
+def test_an_item_of_the_kernel_line_may_have_quotes_of_its_own(tmp_path: Path) -> None:
+    found = image(
+        tmp_path, "disk", """KernelCommandLine = ['a="x y"', "b=c d", "p=100%d"]"""
+    ).format
+    assert isinstance(found, Mkosi)
+    assert found.setting("KernelCommandLine") == 'a="x y" "b=c d" p=100%d'
 
 
 def test_no_option_is_both_offered_and_refused() -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from cloche.config.errors import ConfigError, unknown_name
 from cloche.config.files import project_directory
+from cloche.config.repart import check_definitions
 from cloche.config.table import Table, size
 
 #: What mkosi makes, and the extension of its file; a directory has none.
@@ -29,6 +30,8 @@ EXTENSIONS = ("sysext", "confext", "portable")
 ROOT_TYPES = ("ext4", "erofs", "squashfs")
 #: The extension that mkosi adds, by the word for a compression.
 COMPRESSION = {"no": "", "zstd": ".zst", "xz": ".xz", "gz": ".gz"}
+_LEVELS = {"zstd": (1, 19), "xz": (0, 9), "gz": (1, 9)}
+_LARGEST = 8 << 40  # bytes of a partition: files of common file systems can be as large
 _OUTER = ("disk", "tar", "cpio", *EXTENSIONS)
 _STEP = 1 << 20
 _SMALLEST = 40 << 20  # bytes of an EFI system partition: FAT32 with clusters of one sector
@@ -85,10 +88,6 @@ def _line(table: Table, name: str, text: str) -> str:
     return text
 
 
-def _number(table: Table, name: str) -> str:
-    return str(table.get(name, int, 0))
-
-
 def _by(delimiter: str) -> Callable[[Table, str], str]:
     def words(table: Table, name: str) -> str:
         items = [_line(table, name, text) for text, _ in table.strings(name)]
@@ -96,11 +95,45 @@ def _by(delimiter: str) -> Callable[[Table, str], str]:
             if delimiter in item and delimiter == ",":
                 what = f"“{item}” has a comma, which {name} cannot have"
                 raise ConfigError(table.origin(name), what)
-        # An item of a list by spaces is quoted as by a shell.
-        quoted = [f'"{item}"' if " " in item else item for item in items]
-        return delimiter.join(quoted)
+        return delimiter.join(_quoted(item) for item in items)
 
     return words
+
+
+def _quoted(item: str) -> str:
+    """An item of a list by spaces, as the kernel reads it: with quotes of its own, or in quotes."""
+    return f'"{item}"' if " " in item and '"' not in item else item
+
+
+def _modules(table: Table, name: str) -> str:
+    """Patterns of modules, but for words of mkosi's."""
+    for text, origin in table.strings(name):
+        if text in ("host", "default"):
+            what = f"“{text}” in {name} depends on the host that makes the image"
+            raise ConfigError(origin, what, "name the modules")
+    return _by(",")(table, name)
+
+
+def _number_of(*choices: int) -> Callable[[Table, str], str]:
+    def number(table: Table, name: str) -> str:
+        found = table.get(name, int, 0)
+        if found not in choices:
+            what = f"{found} is not a value of {name}"
+            raise ConfigError(table.origin(name), what, f"use {', '.join(map(str, choices))}")
+        return str(found)
+
+    return number
+
+
+def _level(table: Table, name: str) -> str:
+    """The level of a compression."""
+    word = table.get("CompressOutput", str, "zstd")
+    low, high = _LEVELS.get(word, (0, 0))
+    found = table.get(name, int, low)
+    if not low <= found <= high:
+        what = f"{found} is not a value of {name} with {word}"
+        raise ConfigError(table.origin(name), what, f"use {low} to {high}")
+    return str(found)
 
 
 def _one_of(*choices: str) -> Callable[[Table, str], str]:
@@ -137,7 +170,7 @@ def _like(pattern: str, example: str) -> Callable[[Table, str], str]:
 def _password(table: Table, name: str) -> str:
     """The hash of a password: the image and the project are no place for the password itself."""
     text = table.get(name, str, "")
-    if not re.fullmatch(r"hashed:[\w$./=,+-]+", text, re.ASCII):
+    if not re.fullmatch(r"hashed:(\$[A-Za-z0-9]+\$[\w$./=,+-]+|[!*])", text, re.ASCII):
         what = "RootPassword is not a hash: anybody who has the image or the project could read it"
         todo = 'write "hashed:" and the output of `openssl passwd -6`; the image keeps this hash'
         raise ConfigError(table.origin(name), what, todo)
@@ -153,6 +186,12 @@ class Option:
     formats: tuple[str, ...] = tuple(FORMATS)
 
 
+_LABEL = "[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?"
+_HOSTNAME = _like(rf"(?=.{{1,64}}\Z){_LABEL}(\.{_LABEL})*", '"router"')
+_WORD = _like(r"[\w.-]+", '"de-latin1"')
+_LOCALE = _like(r"[A-Za-z][\w.@-]*", '"de_DE.UTF-8"')
+_SHELL = _like(r"(/[\w.+-]+)+", '"/bin/bash"')
+_ZONE = _like(r"[A-Za-z][\w+-]*(/[A-Za-z][\w+-]*)*", '"Europe/Berlin"')
 _UUID = _like("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", '"3c0ab1a2-…", a UUID')
 _ROOTS = ("disk", "uki", "esp", "tar", "directory", "cpio")
 _FILES = tuple(word for word, extension in FORMATS.items() if extension)
@@ -160,10 +199,10 @@ _KERNEL = ("disk", "uki", "esp")
 #: The options that are passed on, by their names.
 OPTIONS: Mapping[str, Option] = {
     "CompressOutput": Option("Output", _one_of(*COMPRESSION), _FILES),
-    "CompressLevel": Option("Output", _number, _FILES),
+    "CompressLevel": Option("Output", _level, _FILES),
     "ImageId": Option("Output", _like(r"[a-z0-9][a-z0-9._-]*", '"router"')),
     "ImageVersion": Option("Output", _like(r"[\w.+~^-]+", '"1.0"')),
-    "SectorSize": Option("Output", _number, ("disk", "esp", *EXTENSIONS)),
+    "SectorSize": Option("Output", _number_of(512, 1024, 2048, 4096), ("disk", "esp", *EXTENSIONS)),
     "Seed": Option("Output", _UUID),
     "SplitArtifacts": Option(
         "Output", _some_of("uki", "kernel", "initrd", "partitions"), (*_KERNEL, *EXTENSIONS)
@@ -171,23 +210,23 @@ OPTIONS: Mapping[str, Option] = {
     "Autologin": Option("Content", _yes, _ROOTS),
     "Bootable": Option("Content", _yes, ("disk",)),
     "Bootloader": Option("Content", _one_of("none", "systemd-boot", "uki"), ("disk",)),
-    "Hostname": Option("Content", _text, _ROOTS),
+    "Hostname": Option("Content", _HOSTNAME, _ROOTS),
     "Initrds": Option("Content", _by(","), ("disk",)),
     "KernelCommandLine": Option("Content", _by(" "), _KERNEL),
-    "KernelModulesExclude": Option("Content", _by(","), _ROOTS),
-    "KernelModulesInclude": Option("Content", _by(","), _ROOTS),
+    "KernelModulesExclude": Option("Content", _modules, _ROOTS),
+    "KernelModulesInclude": Option("Content", _modules, _ROOTS),
     "KernelModulesInitrd": Option("Content", _yes, ("disk",)),
-    "KernelModulesInitrdExclude": Option("Content", _by(","), ("disk",)),
-    "KernelModulesInitrdInclude": Option("Content", _by(","), ("disk",)),
-    "Keymap": Option("Content", _text, _ROOTS),
-    "Locale": Option("Content", _text, _ROOTS),
-    "LocaleMessages": Option("Content", _text, _ROOTS),
+    "KernelModulesInitrdExclude": Option("Content", _modules, ("disk",)),
+    "KernelModulesInitrdInclude": Option("Content", _modules, ("disk",)),
+    "Keymap": Option("Content", _WORD, _ROOTS),
+    "Locale": Option("Content", _LOCALE, _ROOTS),
+    "LocaleMessages": Option("Content", _LOCALE, _ROOTS),
     "MakeInitrd": Option("Content", _yes, ("uki", "esp", "cpio")),
     "RemoveFiles": Option("Content", _by(",")),
     "RootPassword": Option("Content", _password, _ROOTS),
-    "RootShell": Option("Content", _text, _ROOTS),
+    "RootShell": Option("Content", _SHELL, _ROOTS),
     "Ssh": Option("Content", _yes, _ROOTS),
-    "Timezone": Option("Content", _text, _ROOTS),
+    "Timezone": Option("Content", _ZONE, _ROOTS),
     "UnifiedKernelImageFormat": Option("Content", _like(r"[\w&.+-]+", '"&e-&k"'), ("disk",)),
 }
 
@@ -293,10 +332,17 @@ def _disk(found: Mkosi, table: Table, root: Path) -> Mkosi:
     repart = None
     if text := table.optional("repart", str):
         repart = project_directory(text, table.origin("repart"), root)
-        _check_definitions(repart, table)
+        boots = table.get("Bootable", bool, False) and table.get("Bootloader", str, "") != "none"
+        check_definitions(repart, table, ("Verity", *_OWN), boots)
     expected = 'a size such as "4G", in whole MiB'
     room = table.measure("size", _whole, expected)
     efi = table.measure("efi_size", _whole, expected) or found.efi_size
+    if room is not None and room > _LARGEST:
+        what = f"a partition of {room >> 40} TiB cannot be in a file everywhere"
+        raise ConfigError(table.origin("size"), what, f'write at most "{_LARGEST >> 40}T"')
+    if room is not None and verity:
+        what = "a root with Verity is as large as its content"
+        raise ConfigError(table.origin("size"), what, "leave out `size`")
     if efi < _SMALLEST:
         what = f"an EFI system partition of {efi >> 20} MiB is too small"
         raise ConfigError(table.origin("efi_size"), what, f'write "{_SMALLEST >> 20}M" or more')
@@ -325,22 +371,6 @@ def _verity(table: Table) -> bool:
             table.origin("Verity"), what, 'write "hash": the kernel line has the root'
         )
     return value == "hash"
-
-
-def _check_definitions(directory: Path, table: Table) -> None:
-    """Check that a directory has definitions, and that no other key says the same."""
-    if not any(definitions(directory)):
-        what = f"no definition of a partition in {table.get('repart', str, '')}"
-        raise ConfigError(table.origin("repart"), what, "add NAME.conf, see repart.d(5)")
-    for key in ("Verity", *_OWN):
-        if key in table.data:
-            what = f"“{key}” and `repart` both say what partitions there are"
-            raise ConfigError(table.origin(key), what, "keep one of them")
-
-
-def definitions(directory: Path) -> Iterator[Path]:
-    """The files of a directory that systemd-repart reads."""
-    return (file for file in sorted(directory.iterdir()) if file.suffix == ".conf")
 
 
 def _whole(text: str) -> int:

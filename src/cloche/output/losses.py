@@ -9,8 +9,8 @@ from typing import Any
 
 from cloche.config.images import Format, Image, Iso, Squashfs
 from cloche.config.mkosi import Mkosi
+from cloche.config.repart import defined
 from cloche.layers import Merged
-from cloche.output.mkosi_checks import defined
 from cloche.records.events import Note
 from cloche.store.tree import OPAQUE, read_xattrs
 
@@ -30,7 +30,7 @@ def not_held(format: Format) -> frozenset[str]:
     if isinstance(format, Mkosi):
         if format.word in ("cpio", "uki", "esp"):
             return frozenset({ACLS, CAPABILITIES, OTHERS})
-        types = [lines.get("Format") for lines in defined(format).values()]
+        types = [lines.get("Format") for lines in defined(format.repart).values()]
         types += [format.root_type] if format.word == "disk" and not format.repart else []
         return frozenset({ACLS} if "squashfs" in types else ())
     holds = not isinstance(format, Squashfs) and not (isinstance(format, Iso) and format.squashfs)

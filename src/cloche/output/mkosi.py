@@ -119,9 +119,14 @@ def _configuration(work: Imaging, wanted: Mkosi, hidden: tuple[str, ...], defini
     if remove := wanted.setting("RemoveFiles"):
         content["RemoveFiles"] = ",".join([*unwanted, remove])
     return "\n".join(
-        f"[{section}]\n" + "".join(f"{name}={value}\n" for name, value in lines.items())
+        f"[{section}]\n" + "".join(f"{name}={_escaped(value)}\n" for name, value in lines.items())
         for section, lines in merged.items()
     )
+
+
+def _escaped(value: str) -> str:
+    """A value for mkosi, which expands specifiers in all of them."""
+    return value.replace("%", "%%")
 
 
 def _has_root(line: str) -> bool:

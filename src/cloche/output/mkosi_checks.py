@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 from cloche.config.errors import ConfigError, unknown_name
 from cloche.config.images import Image
-from cloche.config.mkosi import EXTENSIONS, Mkosi, definitions
+from cloche.config.mkosi import EXTENSIONS, Mkosi
+from cloche.config.repart import defined
 from cloche.layers import Layer, Merged
 from cloche.layers.merge import Node
 from cloche.output import mkosi_tools
@@ -101,7 +102,7 @@ def _check_rooms(work: Imaging, wanted: Mkosi) -> None:
         needed = content_of(work, "boot") + bytes_of([*files, *_kernels(work)])
         what = "kernels, initrds and /boot have"
         check_room(work, needed, wanted.efi_size, what, "efi_size")
-    for name, lines in defined(wanted).items():
+    for name, lines in defined(wanted.repart).items():
         size = re.fullmatch(r"(\d+)([KMGT]?)", lines.get("SizeMaxBytes", ""))
         if size and lines.get("Format", "") in _GROWS and lines.get("CopyFiles") in ("/", "/:/"):
             most = int(size[1]) << _UNITS[size[2]]
@@ -153,18 +154,9 @@ def _programs(wanted: Mkosi) -> Iterator[str]:
         yield _FILLS[wanted.root_type]
     if wanted.word in EXTENSIONS:
         yield _FILLS["erofs"]
-    for lines in defined(wanted).values():
+    for lines in defined(wanted.repart).values():
         if program := _FILLS.get(lines.get("Format", "")):
             yield program
-
-
-def defined(wanted: Mkosi) -> dict[str, dict[str, str]]:
-    """The lines of the user's own definitions, by file."""
-    found: dict[str, dict[str, str]] = {}
-    for file in definitions(wanted.repart) if wanted.repart else ():
-        lines = re.findall(r"^([A-Za-z]+)\s*=\s*(.*?)\s*$", file.read_text(errors="replace"), re.M)
-        found[file.name] = dict(lines)
-    return found
 
 
 def _check_version(image: Image, wanted: Mkosi, version: int | None) -> None:
@@ -172,7 +164,7 @@ def _check_version(image: Image, wanted: Mkosi, version: int | None) -> None:
     if version is not None and version < _OLDEST:
         what = f"systemd {version} of the seed {tools} is too old for mkosi"
         raise ConfigError(origin, what, f"use a seed with systemd {_OLDEST} or later")
-    for file, lines in defined(wanted).items():
+    for file, lines in defined(wanted.repart).items():
         for key in lines:
             if version is not None and version <= _LISTED and key not in _SINCE:
                 raise unknown_name(origin, f"key of {file}", key, _SINCE)
