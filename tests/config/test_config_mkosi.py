@@ -171,10 +171,41 @@ def test_a_root_with_verity_has_no_size_of_its_own(tmp_path: Path) -> None:
 
 def test_an_item_of_the_kernel_line_may_have_quotes_of_its_own(tmp_path: Path) -> None:
     found = image(
-        tmp_path, "disk", """KernelCommandLine = ['a="x y"', "b=c d", "p=100%d"]"""
+        tmp_path, "uki", """KernelCommandLine = ['a="x y"', "b=c d", "p=100%d"]"""
     ).format
     assert isinstance(found, Mkosi)
     assert found.setting("KernelCommandLine") == 'a="x y" "b=c d" p=100%d'
+
+
+@pytest.mark.parametrize(
+    ("word", "line", "said"),
+    [
+        ("disk", 'KernelCommandLine = ["quiet"]', "add Bootable = true"),
+        ("disk", 'Bootloader = "uki"', "add Bootable = true"),
+        ("disk", 'efi_size = "64M"', "add Bootable = true"),
+        ("disk", 'SplitArtifacts = ["uki", "partitions"]', "SplitArtifacts (uki) has no effect"),
+        ("sysext", 'SplitArtifacts = ["kernel"]', "SplitArtifacts (kernel) has no effect"),
+    ],
+)
+def test_what_has_no_effect_is_refused(tmp_path: Path, word: str, line: str, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        image(tmp_path, word, line)
+    assert said in f"{caught.value.what} {caught.value.todo}"
+
+
+def test_images_that_would_be_one_file_are_refused(tmp_path: Path) -> None:
+    def two(one: str, first: str, other: str, second: str) -> str:
+        return (f'[images."{one}"]\ntools = "tools"\n{first}\n'
+                f'[images."{other}"]\ntools = "tools"\n{second}\n')  # fmt: skip
+
+    oci = 'format = "oci"'
+    text = f'[images."a.oci"]\ntools = "tools"\nformat = "tar"\n[images.a]\n{oci}\n'
+    with pytest.raises(ConfigError, match=r"would both be a\.oci\.tar"):
+        images(text, tmp_path)
+    split = 'format = "disk"\nSplitArtifacts = ["partitions"]'
+    with pytest.raises(ConfigError, match=r"would both be x\.esp\.raw"):
+        images(two("x", split, "x.esp", 'format = "disk"'), tmp_path)
+    assert len(images(two("x", split, "y", 'format = "disk"'), tmp_path)) == 2
 
 
 def test_no_option_is_both_offered_and_refused() -> None:

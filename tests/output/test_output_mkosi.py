@@ -183,6 +183,9 @@ def test_tools_that_lack_programs_or_are_too_old_are_refused(tmp_path: Path) -> 
         library = f"usr/lib64/systemd/libsystemd-shared-{version}.so"
         with pytest.raises(ConfigError, match=said):
             check(Mkosi("disk", repart=repart), [*programs, library])
+    with pytest.raises(ConfigError, match="mkosi 14 of the seed tools is too old"):
+        check(Mkosi("tar"), [*programs, "usr/lib/python3/dist-packages/mkosi-14.egg-info/x"])
+    check(Mkosi("tar"), [*programs, "usr/lib/python3/dist-packages/mkosi-25.3.dist-info/x"])
     values.write_files(repart, {"10-root.conf": "[Partition]\nType=root\nFromat=ext4\n"})
     library = "usr/lib64/systemd/libsystemd-shared-257.so"
     with pytest.raises(ConfigError, match=r"no key of 10-root.conf is called “Fromat”") as caught:

@@ -114,6 +114,12 @@ class Image:
         word = type(self.format).__name__.lower()
         return f"{self.name}.{word}.tar" if isinstance(self.format, Oci) else f"{self.name}.{word}"
 
+    def splits(self, file: str) -> bool:
+        """Whether a file is one of those that it is divided into besides."""
+        if not isinstance(self.format, Mkosi) or not file.startswith(self.name):
+            return False
+        return self.format.splits(file.removeprefix(self.name))
+
     @property
     def directories(self) -> tuple[Path, ...]:
         """The directories of the project that its table names."""
@@ -125,13 +131,20 @@ class Image:
 
 def read_images(table: Table, root: Path, seeds: frozenset[str]) -> tuple[Image, ...]:
     """The images of ``[output]``. Raises `ConfigError`."""
-    return tuple(_image(name, each, root, seeds) for name, each in table.tables("images").items())
+    found = tuple(_image(name, each, root, seeds) for name, each in table.tables("images").items())
+    for each in found:
+        for other in found:
+            if each is not other and (each.file == other.file or each.splits(other.file)):
+                what = f"the images {each.name} and {other.name} would both be {other.file}"
+                raise ConfigError(other.origin, what, "rename one of them")
+    return found
 
 
 def _image(name: str, table: Table, root: Path, seeds: frozenset[str]) -> Image:
-    if not is_name(name) or name in TAKEN:
+    taken = name in TAKEN or name.startswith("stage4.")
+    if not is_name(name) or taken:
         what = f"“{name}” is not a name for an image"
-        todo = "it is another output's" if name in TAKEN else "use letters, digits, _ . + -"
+        todo = "it is another output's" if taken else "use letters, digits, _ . + -"
         raise ConfigError(table.origin(), what, todo)
     word = table.required("format", '"iso"')
     if word not in {*_READ, *FORMATS}:
@@ -193,7 +206,9 @@ def _check_names(table: Table, key: str | None, names: Iterable[str]) -> None:
 def _on_medium(name: str) -> bool:
     """Whether a name stays on the medium and is in its shortest form."""
     parts = PurePosixPath(name).parts
-    return str(PurePosixPath(name)) == name and bool(parts) and not {"/", ".", ".."} & set(parts)
+    if not name.isprintable() or str(PurePosixPath(name)) != name:
+        return False
+    return bool(parts) and not {"/", ".", ".."} & set(parts)
 
 
 def _in_root(table: Table, key: str) -> str:

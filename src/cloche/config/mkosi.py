@@ -30,6 +30,13 @@ EXTENSIONS = ("sysext", "confext", "portable")
 ROOT_TYPES = ("ext4", "erofs", "squashfs")
 #: The extension that mkosi adds, by the word for a compression.
 COMPRESSION = {"no": "", "zstd": ".zst", "xz": ".xz", "gz": ".gz"}
+#: What follows the image's name in those of `SplitArtifacts`.
+_ARTIFACTS = {
+    "uki": re.compile(r"\.efi"),
+    "kernel": re.compile(r"\.vmlinuz"),
+    "initrd": re.compile(r"\.initrd"),
+    "partitions": re.compile(r"(\.[\w-]+)+\.raw", re.ASCII),
+}
 _LEVELS = {"zstd": (1, 19), "xz": (0, 9), "gz": (1, 9)}
 _LARGEST = 8 << 40  # bytes of a partition: files of common file systems can be as large
 _OUTER = ("disk", "tar", "cpio", *EXTENSIONS)
@@ -67,6 +74,11 @@ class Mkosi:
     def needs_kernel(self) -> bool:
         """Whether a kernel of the root becomes part of it."""
         return self.bootable or self.word in ("uki", "esp")
+
+    def splits(self, rest: str) -> bool:
+        """Whether an artifact was asked for whose name ends with this after the image's."""
+        asked = filter(None, (self.setting("SplitArtifacts") or "").split(","))
+        return any(_ARTIFACTS[each].fullmatch(rest) for each in asked)
 
     def setting(self, name: str) -> str | None:
         """A setting by its name, or None."""
@@ -204,9 +216,7 @@ OPTIONS: Mapping[str, Option] = {
     "ImageVersion": Option("Output", _like(r"[\w.+~^-]+", '"1.0"')),
     "SectorSize": Option("Output", _number_of(512, 1024, 2048, 4096), ("disk", "esp", *EXTENSIONS)),
     "Seed": Option("Output", _UUID),
-    "SplitArtifacts": Option(
-        "Output", _some_of("uki", "kernel", "initrd", "partitions"), (*_KERNEL, *EXTENSIONS)
-    ),
+    "SplitArtifacts": Option("Output", _some_of(*_ARTIFACTS), (*_KERNEL, *EXTENSIONS)),
     "Autologin": Option("Content", _yes, _ROOTS),
     "Bootable": Option("Content", _yes, ("disk",)),
     "Bootloader": Option("Content", _one_of("none", "systemd-boot", "uki"), ("disk",)),
@@ -282,6 +292,10 @@ _REFUSED: tuple[tuple[str, str, str], ...] = (
     ),
     ("mkosi's Gentoo has no use for it", "use `Bootloader`", "BiosBootloader ShimBootloader"),
 )
+_BOOTING = (
+    *("Bootloader", "Initrds", "KernelCommandLine", "UnifiedKernelImageFormat", "efi_size"),
+    *("KernelModulesInitrd", "KernelModulesInitrdInclude", "KernelModulesInitrdExclude"),
+)
 _OWN = ("root_type", "size", "efi_size")
 
 
@@ -297,7 +311,23 @@ def read_mkosi(word: str, table: Table, root: Path) -> Mkosi:
     for name in sorted(table.data.keys() & set(offered)):
         settings.setdefault(OPTIONS[name].section, {})[name] = OPTIONS[name].read(table, name)
     found = Mkosi(word, settings, initrds=_initrds(table))
-    return _disk(found, table, root) if word == "disk" else found
+    found = _disk(found, table, root) if word == "disk" else found
+    _check_effect(table, found)
+    return found
+
+
+def _check_effect(table: Table, found: Mkosi) -> None:
+    """Refuse options about booting for an image that does not boot."""
+    if found.needs_kernel:
+        return
+    artifacts = {text for text, _ in table.strings("SplitArtifacts")} - {"partitions"}
+    options = (*_BOOTING, *(["SplitArtifacts"] if artifacts else []))
+    for name in options:
+        if name in table.data:
+            words = f" ({', '.join(sorted(artifacts))})" if name == "SplitArtifacts" else ""
+            what = f"{name}{words} has no effect on an image that does not boot"
+            todo = "add Bootable = true" if found.word == "disk" else "leave it out"
+            raise ConfigError(table.origin(name), what, todo)
 
 
 def _refuse(table: Table, word: str, name: str) -> None:

@@ -44,7 +44,7 @@ def make(work: Imaging) -> None:
     if wanted.squashfs:
         grafts.append((wanted.squashfs, f"{OUT}/root"))
     if wanted.verify:
-        (work.given / SUMS).write_text(_sums(work, grafts))
+        (work.given / SUMS).write_bytes(os.fsencode(_sums(work, grafts)))
         grafts.append((SUMS, f"{GIVEN}/{SUMS}"))
     options = ["-volid", wanted.volid, *_identity(work)]
     if Merged([medium]).lookup(MENU.encode()) is not None:
@@ -53,7 +53,7 @@ def make(work: Imaging) -> None:
         options += how
     if wanted.extra_partition:
         options += _extra_partition(work, wanted.extra_partition)
-    (work.given / "paths").write_text("".join(f"{_escaped(n)}={_escaped(p)}\n" for n, p in grafts))
+    (work.given / "paths").write_bytes(os.fsencode(_path_list(work, grafts)))
     work.run(
         *("/usr/bin/xorriso", "-as", "mkisofs", "-rational-rock", "-joliet", "-joliet-long"),
         *("-iso-level", "3", *options, "-output", f"{OUT}/{IMAGE}"),
@@ -96,7 +96,7 @@ def _sums(work: Imaging, grafts: list[Graft]) -> str:
         if file.is_file() and not file.is_symlink():
             with file.open("rb") as content:
                 digest = hashlib.file_digest(content, "blake2b").hexdigest()
-            lines.append(f"{digest}  ./{name}\n")
+            lines.append(sum_line(digest, name))
     return "".join(lines)
 
 
@@ -161,6 +161,20 @@ def _extra_partition(work: Imaging, size: int) -> list[str]:
     options = ("-q", "-m", f"uuid={work.uuid('extra')}", file)
     work.run(*work.still("extra random"), "/usr/sbin/mkfs.xfs", *options)
     return ["-append_partition", "3", LINUX, file]
+
+
+def sum_line(digest: str, name: str) -> str:
+    """A line as b2sum(1) writes it, which marks a name that it has to escape."""
+    plain = name.replace("\\", "\\\\").replace("\n", "\\n")
+    return f"{'' if plain == name else chr(92)}{digest}  ./{plain}\n"
+
+
+def _path_list(work: Imaging, grafts: list[Graft]) -> str:
+    for name, _ in grafts:
+        if "\n" in name:
+            what = f"a line's end in the name {name!r}, which a medium cannot have"
+            raise ConfigError(work.image.origin, what, "correct `copy`, or rename the file")
+    return "".join(f"{_escaped(name)}={_escaped(path)}\n" for name, path in grafts)
 
 
 def _escaped(text: str) -> str:

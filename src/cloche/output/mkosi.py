@@ -8,7 +8,6 @@ is reached there that the sandbox does not have.
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,13 +20,6 @@ from cloche.tasks.task import ROOT
 from cloche.tasks.worker import make_directory
 
 _MADE = "made"  # below `OUT`, where mkosi leaves what it made
-_SPLIT = {
-    "uki": re.compile(r"\.efi"),
-    "kernel": re.compile(r"\.vmlinuz"),
-    "initrd": re.compile(r"\.initrd"),
-    "partitions": re.compile(r"(\.[\w-]+)+\.raw", re.ASCII),
-}
-"""What follows the image's name in those of the artifacts."""
 _INITRD = ("uki", "esp")  # the root is in the kernel's program, as its initrd
 _MOUNTS = ("boot", "efi")  # where the EFI system partition's content lies
 #: A cpio archive without a file (initramfs-buffer-format): only its trailer, which has one link.
@@ -63,10 +55,9 @@ def split_artifacts(work: Imaging) -> Iterator[tuple[str, Path]]:
     wanted, name = work.image.format, work.image.name
     if not isinstance(wanted, Mkosi):
         return
-    asked = (wanted.setting("SplitArtifacts") or "").split(",")
     for file in made_files(work.out):
         rest = file.removeprefix(name)
-        if file.startswith(name) and any(_SPLIT[each].fullmatch(rest) for each in asked if each):
+        if file.startswith(name) and wanted.splits(rest):
             yield rest, work.out / _MADE / file
 
 

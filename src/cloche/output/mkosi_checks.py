@@ -39,6 +39,7 @@ _PROGRAMS = {
 }
 _FILLS = {"ext4": "usr/sbin/mke2fs", "erofs": "usr/bin/mkfs.erofs",
           "squashfs": "usr/bin/mksquashfs", "vfat": "usr/sbin/mkfs.fat"}  # fmt: skip
+_OLDEST_MKOSI = 25
 _OLDEST = 254  # of systemd, for mkosi 25
 _LISTED = 257  # of systemd, whose keys are all here
 _OLD = """
@@ -126,6 +127,10 @@ def check_tools(image: Image, wanted: Mkosi, tools: Layer) -> None:
         what = f"the seed {image.tools} lacks what an image of format {wanted.word} needs"
         todo = f"add to its packages: {', '.join(dict.fromkeys(missing))}"
         raise ConfigError(image.origin, what, todo)
+    mkosi = mkosi_tools.mkosi_version(tools)
+    if mkosi is not None and mkosi < _OLDEST_MKOSI:
+        what = f"mkosi {mkosi} of the seed {image.tools} is too old"
+        raise ConfigError(image.origin, what, f"use a seed with mkosi {_OLDEST_MKOSI} or later")
     if wanted.word in _REPART or wanted.needs_kernel:
         _check_version(image, wanted, mkosi_tools.systemd_version(tools))
 

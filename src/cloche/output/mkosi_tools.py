@@ -100,6 +100,8 @@ depmod = mkosi.run_depmod
 mkosi.run_depmod = lambda context, *, cache=False: None if cache else depmod(context)
 main()
 """
+_PYTHON = b"usr/lib/python3/dist-packages"
+_MKOSI_VERSION = re.compile(rb"mkosi-(\d+)[.\w~+]*\.(dist|egg)-info")
 _LIBRARY = re.compile(rb"libsystemd-shared-(\d+)[.\w~-]*\.so")
 
 
@@ -160,4 +162,14 @@ def systemd_version(tools: Layer) -> int | None:
                 for node in merged.children(directory):
                     if found := _LIBRARY.fullmatch(node.path.rpartition(b"/")[2]):
                         return int(found[1])
+    return None
+
+
+def mkosi_version(tools: Layer) -> int | None:
+    """The version of mkosi among the tools, by what Python knows of it."""
+    merged = Merged([tools.path])
+    top = merged.lookup(_PYTHON)
+    for node in merged.children(top) if top and top.is_directory else ():
+        if found := _MKOSI_VERSION.fullmatch(node.path.rpartition(b"/")[2]):
+            return int(found[1])
     return None
