@@ -170,9 +170,7 @@ def test_a_root_with_verity_has_no_size_of_its_own(tmp_path: Path) -> None:
 
 
 def test_an_item_of_the_kernel_line_may_have_quotes_of_its_own(tmp_path: Path) -> None:
-    found = image(
-        tmp_path, "uki", """KernelCommandLine = ['a="x y"', "b=c d", "p=100%d"]"""
-    ).format
+    found = image(tmp_path, "uki", """KernelCommandLine = ['a="x y"', "b=c d", "p=100%d"]""").format
     assert isinstance(found, Mkosi)
     assert found.setting("KernelCommandLine") == 'a="x y" "b=c d" p=100%d'
 

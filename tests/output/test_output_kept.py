@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.real, pytest.mark.proof(name="images")]
 #: Attributes that a format has no place for, by their names' beginnings.
 ACLS, ALL = ("system.posix_acl_",), ("system.posix_acl_", "security.capability", "user.")
 LOST = {
-    **{"squashfs": ACLS, "iso": ACLS, "disk-squashfs": ACLS},
+    **{"squashfs": ACLS, "iso": ACLS, "disk-squashfs": ACLS, "qcow2-xfs": ACLS},
     **{"cpio": ALL, "uki": ALL, "esp": ALL},
 }
 #: Names that an image has not, or not there: contents of other file systems, parts of a root.
@@ -41,7 +41,9 @@ PARTS = {"sysext": ("usr", "opt"), "confext": ("etc",)}
 #: Whose bytes differ from run to run: mkfs.btrfs(8) draws numbers of its own.
 RANDOM = ("qcow2-btrfs",)
 #: Where a hole of a file is one in the image, too; elsewhere there are zeros.
-WITH_HOLES = ("disk", "disk-squashfs", "squashfs", "iso", "qcow2-ext4", "qcow2-xfs")
+WITH_HOLES = ("disk", "disk-squashfs", "squashfs", "iso", "qcow2-ext4")
+#: Where each name of a hard link is a file of its own.
+WITHOUT_LINKS = ("qcow2-xfs",)
 HOSTS = {"root": "one", "ordinary": "another"}
 
 
@@ -128,6 +130,10 @@ def test_an_image_holds_all_of_the_root_that_its_format_can(
         gone = {line for line in found if line.startswith("- ")}
         found -= {line for line in gone if line[2:].split("/")[0] not in parts}
         found -= {line for line in found if "extension-release" in line}
+    if name in WITHOUT_LINKS:
+        links = {line for line in found if ": links: " in line}
+        assert links
+        found -= links
     kinds = LOST.get(name, ())
     lost = {line for line in found if any(f"xattr: {kind}" in line for kind in kinds)}
     assert found == lost
@@ -144,6 +150,7 @@ def test_what_a_format_cannot_hold_is_said(made: dict[str, Made], user: str) -> 
         lost = LOST.get(name, ())
         assert said(name, "ACLs") == ("system.posix_acl_" in lost)
         assert said(name, "capabilities") == ("security.capability" in lost)
+        assert said(name, "hard links") == (name in WITHOUT_LINKS)
         assert said(name, "other extended attributes") == ("user." in lost)
 
 

@@ -16,10 +16,11 @@ _ACLS = "--acls"
 _STATUS = "tar.status"
 
 
-def pack(work: Imaging, *options: str) -> None:
+def pack(work: Imaging, *options: str, acls: bool = True) -> None:
     """Pack the root as its tarball is packed: times, order, attributes. Raises StepError."""
+    tar = [word for word in TAR if acls or word != _ACLS]
     what = (f"--directory={ROOT}", *options, "--anchored", ".")
-    _check(work, work.ended(*TAR[:2], f"--file={OUT}/{TARBALL}", *TAR[2:], *what))
+    _check(work, work.ended(*tar[:2], f"--file={OUT}/{TARBALL}", *tar[2:], *what))
 
 
 def pack_into(work: Imaging, *program: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cloche.config.images import Format, Image, Iso, Squashfs
+from cloche.config.images import Format, Image, Iso, Qcow2, Squashfs
 from cloche.config.mkosi import Mkosi
 from cloche.config.repart import defined
 from cloche.layers import Merged
@@ -15,6 +15,7 @@ from cloche.records.events import Note
 from cloche.store.tree import OPAQUE, read_xattrs
 
 ACLS, CAPABILITIES, OTHERS = "ACLs", "capabilities", "other extended attributes"
+LINKS = "hard links"  # each name is a file of its own
 _SHOWN = 3  # paths in a warning
 
 Losses = Mapping[str, Sequence[str]]
@@ -33,6 +34,8 @@ def not_held(format: Format) -> frozenset[str]:
         types = [lines.get("Format") for lines in defined(format.repart).values()]
         types += [format.root_type] if format.word == "disk" and not format.repart else []
         return frozenset({ACLS} if "squashfs" in types else ())
+    if isinstance(format, Qcow2) and format.root_type == "xfs":  # what mkfs.xfs(8) can fill
+        return frozenset({ACLS, LINKS})
     holds = not isinstance(format, Squashfs) and not (isinstance(format, Iso) and format.squashfs)
     return frozenset(() if holds else {ACLS})
 
@@ -42,7 +45,12 @@ def losses(layers: Sequence[Path], kinds: Collection[str]) -> Losses:
     found: dict[str, list[str]] = {}
     if not kinds:
         return found
+    seen: set[tuple[int, int]] = set()
     for node in Merged(layers).walk():
+        inode = (node.info.st_dev, node.info.st_ino)
+        if LINKS in kinds and inode in seen:
+            found.setdefault(LINKS, []).append(f"/{os.fsdecode(node.path)}")
+        seen.add(inode)
         names = (name for name, _ in read_xattrs(node.origin) if name != OPAQUE)
         for kind in dict.fromkeys(map(_kind, names)):
             if kind in kinds:

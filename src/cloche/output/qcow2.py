@@ -41,7 +41,8 @@ def make(work: Imaging) -> None:
     boot = tuple(_boot_files(work))
     kernels = kernels_in([os.fsdecode(node.path).removeprefix("boot/") for node in boot])
     _check(work, wanted, boot, kernels)
-    copied_root.pack(work, "--exclude=./boot/*")
+    # mkfs.xfs(8) would make an attribute of another name of an ACL.
+    copied_root.pack(work, "--exclude=./boot/*", acls=wanted.root_type != "xfs")
     _esp(work, wanted, boot, kernels)
     _FILL[wanted.root_type](work, wanted.size - wanted.efi_size - 2 * MIB)
     _disk(work, wanted)
