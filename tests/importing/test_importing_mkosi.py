@@ -65,13 +65,21 @@ def test_what_mkosi_would_not_do_is_refused(changed: dict[str, Any], what: str) 
     assert what in str(caught.value)
 
 
+def test_the_environment_says_whether_the_root_is_minimal() -> None:
+    assert from_mkosi.root_of(SETTINGS) == from_mkosi.root_of({"Environment": None}) == "own"
+    assert from_mkosi.root_of({"Environment": {"CLOCHE_ROOT": "minimal"}}) == "minimal"
+    with pytest.raises(ClocheError) as caught:
+        from_mkosi.root_of({"Environment": {"CLOCHE_ROOT": "tiny"}})
+    assert "write CLOCHE_ROOT=own or CLOCHE_ROOT=minimal" in str(caught.value)
+
+
 def test_its_files_are_a_machine_with_a_fragment(directory: Path) -> None:
     portage = read_portage(directory)
     declared = tomllib.loads(from_mkosi.declaration(portage, directory).content.decode())
     assert declared["repos"] == {"own": {"path": "../repo"}}
     profile = profile_of(portage, {"own": directory / "repo"})
     files, omissions = from_mkosi.machine_files(
-        packages_of(SETTINGS), portage, profile, ("stage3", "debian")
+        packages_of(SETTINGS), "own", portage, profile, ("stage3", "debian")
     )
     assert tomllib.loads(files["machines/image.toml"].content.decode()) == {
         "seed": "stage3",

@@ -28,6 +28,7 @@ from cloche.importing.from_mkosi import (
     packages_of,
     profile_of,
     read_portage,
+    root_of,
 )
 from cloche.importing.outcome import ProjectFile
 from cloche.session.inputs import SeedOptions
@@ -63,14 +64,15 @@ def mkosi(options: Options, directory: Path, check: bool, progress: str, verbose
     """
     place = directory.absolute() / PLACE
     _write(place, included())
-    words = packages_of(_settings(directory))
+    settings = _settings(directory)
+    words, root = packages_of(settings), root_of(settings)
     portage = read_portage(directory)
     if not (place / "cloche.toml").exists():
         _write(place, {"cloche.toml": declaration(portage, place.parent)})
     project = load_project(place)
     repos = {name: repo.path for name, repo in project.repos.items()}
     profile = profile_of(portage, repos)
-    files, omissions = machine_files(words, portage, profile, project.seeds)
+    files, omissions = machine_files(words, root, portage, profile, project.seeds)
     _write(place, files, alone=("machines", "portage", "sets", "patches"))
     for omission in omissions:
         say(f"not carried over: {omission}")

@@ -29,6 +29,8 @@ FRAGMENT: Final = "mkosi"
 TREES: Final = ("mkosi.pkgmngr", "mkosi.sandbox", "mkosi.skeleton")
 CONFIGURATION: Final = "etc/portage"
 PACKAGES: Final = "CLOCHE_PACKAGES"  # in the environment, as the script ``configure`` writes it
+ROOT: Final = "CLOCHE_ROOT"  # there, too, as the user writes it
+ROOTS: Final = ("own", "minimal")
 _SEED: Final = {"debian": {"type": "debian", "suite": "bookworm"}}
 _OUTPUT: Final = {"stage4": True, "portage": False}  # mkosi copies mkosi.skeleton itself
 _GENTOO: Final = "/var/db/repos/gentoo"
@@ -67,6 +69,15 @@ def packages_of(config: Mapping[str, Any]) -> tuple[str, ...]:
         todo = "name some in its section [Content], as Packages=sys-apps/baselayout"
         raise ClocheError("the image has no Packages=", where="mkosi.conf", todo=todo)
     return words
+
+
+def root_of(config: Mapping[str, Any]) -> str:
+    """The kind of root that the image asks for, "own" or "minimal". Raises ClocheError."""
+    said = str((config.get("Environment") or {}).get(ROOT, ROOTS[0]))
+    if said not in ROOTS:
+        todo = f"write {' or '.join(f'{ROOT}={each}' for each in ROOTS)}, or leave it out"
+        raise ClocheError(f"{ROOT}={said} is not a kind of root", where="Environment=", todo=todo)
+    return said
 
 
 def read_portage(directory: Path) -> Portage:
@@ -142,13 +153,13 @@ def profile_of(portage: Portage, repos: Mapping[str, Path | None]) -> str:
 
 
 def machine_files(
-    words: Sequence[str], portage: Portage, profile: str, seeds: Iterable[str]
+    words: Sequence[str], root: str, portage: Portage, profile: str, seeds: Iterable[str]
 ) -> tuple[dict[str, ProjectFile], tuple[Omission, ...]]:
     """The machine with its fragment, sets and patches, and what cannot be carried over."""
     cleaned = clean(portage.read.files, portage.name)
     keys = {
         "seed": next(iter(seeds), "debian"),
-        "root": "own",
+        "root": root,
         "profile": profile,
         **({"portage": [FRAGMENT]} if cleaned.fragment else {}),
         **_named("sets", [word[1:] for word in words if word.startswith("@")]),
