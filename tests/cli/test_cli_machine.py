@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from tests import values
 from tests.cli.conftest import Run
 from tests.values import project
 
+from cloche.cli.options import telling_of_long_stages
 from cloche.config.project import load_project
 from cloche.records.builds import Events, keep
-from cloche.records.events import Done, Finished, encode_event
+from cloche.records.events import Done, Finished, Note, encode_event
 from cloche.records.logs import machine_logs, new_log
 from cloche.store import Store
 
@@ -102,3 +104,10 @@ def test_logs_of_machines_with_one_name_are_apart(tmp_path: Path, run_cloche: Ru
     status, out, err = run_cloche(*words, "-C", third, "log", "first")
     assert (status, out) == (2, "")
     assert err.startswith("cloche: machine first: there are no logs of it; `cloche build first` ma")
+
+
+def test_a_warning_of_several_machines_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    sink = telling_of_long_stages()
+    for text in ("a line without effect", "a line without effect", "another"):
+        sink(Note(text=text, level="warning"))
+    assert capsys.readouterr().err == "warning: a line without effect\nwarning: another\n"

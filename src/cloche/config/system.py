@@ -72,7 +72,10 @@ def check_init(table: Table, atoms: Iterable[Asked]) -> None:
             asked.setdefault(SYSTEMD, services.origin(key))
     if len(asked) > 1:
         what = f"the machine is for {OPENRC} here, and for {SYSTEMD} in {asked[SYSTEMD]}"
-        raise ConfigError(asked[OPENRC], what, "a machine has one init system")
+        todo = (
+            'a machine has one: "NAME|RUNLEVEL" is of OpenRC, "NAME.service" or `mask` of systemd'
+        )
+        raise ConfigError(asked[OPENRC], what, todo)
 
 
 def _permissions(table: Table) -> Iterator[FinishStep]:
