@@ -77,3 +77,17 @@ def test_it_changes_with_the_definitions_of_an_image(place: Path, inputs: Inputs
     before = end(place, inputs)
     (place / "repart/root.conf").write_text("[Partition]\nType=usr\n")
     assert end(place, inputs) != before
+
+
+def test_what_an_image_was_made_of_counts_as_it_was_then(place: Path, inputs: Inputs) -> None:
+    """A file that changes while the image is made is a change, and not a part of what was built."""
+    values.write_files(place, {"medium/a": "a\n"})
+    file = place / "machines/first.toml"
+    words = 'format = "iso"\ntools = "debian"\nvolid = "X"\nfiles = ["medium"]\n'
+    file.write_text(f"{file.read_text()}\n[output.images.live]\n{words}")
+    before = end(place, inputs)
+    values.write_files(place / "stored", {"a": "a\n"})
+    (place / "medium/a").write_text("another")
+    copied = {place / "medium": values.layer(place / "stored")}
+    assert end_digest(load_project(place).machine("first"), inputs, copied) == before
+    assert end(place, inputs) != before

@@ -65,7 +65,7 @@ def deliver(
         bottom, refuse = builder.context.inputs.bottom, machine.needs == "refuse"
         check_needs(builder.context, (*bottom, *whole), refuse=refuse)
     in_root = tuple(each for each in secrets if not each.secret.key)
-    done = Finished(builder.context, machine, whole, packages, directory, in_root)
+    done = Finished(builder.context, machine, whole, packages, directory, in_root, builder.copied)
     sweep(directory)
     outputs = {name: KINDS[name].write(done) for name in wanted(machine)} | write_images(done)
     blobs = tuple(each.blob for each in outputs.values())

@@ -38,7 +38,8 @@ def end_digest(machine: Machine, inputs: Inputs, copied: Copied = NOTHING) -> st
         **_of_kernel(machine),
         "outputs": [machine.outputs, machine.below, machine.compression, machine.packer],
         "images": [
-            [image, [content_of(path) for path in image.directories]] for image in machine.images
+            [image, [content_of(path, copied) for path in image.directories]]
+            for image in machine.images
         ],
     }
     text = json.dumps(_plain(parts), sort_keys=True)

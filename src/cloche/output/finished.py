@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cloche.building.context import BuildContext
@@ -18,7 +18,7 @@ class Finished:
 
     ``layers`` are its members' in merge order, composed, and the state layer last. ``packages`` are
     its members with the blob of each one's GPKG. ``directory`` is where outputs go, ``secrets`` are
-    to be in them.
+    to be in them. ``copied`` gets the layers that are made of the project's directories.
     """
 
     context: BuildContext
@@ -27,6 +27,7 @@ class Finished:
     packages: tuple[tuple[Package, str], ...]
     directory: Path
     secrets: tuple[Revealed, ...] = ()
+    copied: dict[Path, Layer] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,10 @@ def write_images(done: Finished) -> dict[str, Written]:
 def _write(done: Finished, image: Image) -> Iterator[tuple[str, Written]]:
     """Make one, and the list of its content if the format has one."""
     root = (*done.context.inputs.bottom, *done.layers)
-    files = tuple(stored_directory(done.context, path) for path in image.directories)
+    for path in image.directories:
+        if path not in done.copied:
+            done.copied[path] = stored_directory(done.context, path)
+    files = tuple(done.copied[path] for path in image.directories)
     key = _key(done, image, root, files)
     blobs = once(done.context, "image", key, lambda: _made(done, image, root, files, key.digest))
     for kind, (some, count) in data_of(done.context, key).get(_LOST, {}).items():
