@@ -12,9 +12,11 @@ EBUILDS = {
     "one": "",
     "two": "",
     "tool": "",
+    "configured": 'pkg_config() { echo "configured ${PF}"; }\n',
     "top": 'RDEPEND="tiny/leaf tiny/one tiny/two"\nDEPEND="tiny/one"\nBDEPEND="tiny/tool"\n'
     'IUSE="loud"\nsrc_compile() { tool || die; test ! -e /usr/share/two || die "not declared"; }\n',
     "slow": "src_compile() { sleep 600; }\n",
+    "rival": 'more() { echo > "${ED}/usr/share/one"; echo > "${ED}/usr/bin/top"; }\n',
     "broken": 'src_compile() { die "it never builds"; }\n',
 }
 NEEDED = ("leaf", "one", "top", "two")  # in a root with top; the tool is only for its build
@@ -30,6 +32,7 @@ src_install() {{
     insinto /usr/share
     newins - {name} <<< "this is {name}"
     newbin - {name} <<< "#!/bin/sh"
+    if declare -F more; then more; fi
 }}
 """
 

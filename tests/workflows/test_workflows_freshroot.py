@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import shlex
@@ -175,6 +176,31 @@ def test_what_the_root_says_counts(store: Store, place: Path) -> None:
     assert "/usr/share/written" not in run(store, place, "ls /usr/share/written; true")[:20]
 
 
+def test_what_emerge_does_besides_is_as_ever_or_a_line(store: Store, place: Path) -> None:
+    steps = """
+        emerge tiny/one tiny/configured | grep -v '^>>>'; emerge --config tiny/configured
+        emerge --sync; echo status $?
+        emerge -C sed; echo status $?
+        emerge --frob 2>&1 | grep -c ^usage:
+        emerge --deselect --quiet tiny/one > /dev/null; emerge --depclean; ls /var/db/pkg/tiny
+        test -e /usr/share/one || ls -d /var/db/pkg/*/sed-*; sed --version | head -1
+        emerge tiny/top; emerge tiny/rival; echo status $?
+    """
+    said = run(store, place, steps)
+    assert "\nconfigured configured-1\n" in said
+    assert re.search(r"in cloche's store.*`cloche repo sync` outside.*\nstatus 1\n", said)
+    assert re.search(r"\nemerge: sys-apps/sed is a part of the seed.*\nstatus 1\n1\n", said)
+    cleaned = said[said.index("emerge: the seed stays: ") :]
+    assert re.search(r"\nconfigured-1\n/var/db/pkg/sys-apps/sed-\S+\nsed \(GNU sed\)", cleaned)
+    # Of files that nobody owns one line tells, as /usr/bin/top of the Debian seed, of others all.
+    top, rival = cleaned.split("tiny/rival-1", 1)
+    assert " * overwrites a file that no package owns: /usr/bin/top\n" in top
+    assert "This package will overwrite" not in top
+    assert "This package will overwrite" in rival
+    assert {"tiny/one-1:0::tiny", "tiny/top-1:0::tiny"} <= set(re.findall(r"\S+::tiny", rival))
+    assert rival.endswith("\nstatus 1\n")
+
+
 def test_nothing_comes_in_or_out_but_packages(store: Store, place: Path) -> None:
     (place / "attack.py").write_text(ATTACK)
     tries = (
@@ -237,30 +263,41 @@ def rooms(store: Store) -> list[str]:
     return [str(path) for path in (store.path / "tmp").glob("freshroot-*")]
 
 
-def test_a_kill_leaves_nothing(seeded: Store, fresh: Callable[[Store], Store]) -> None:
+#: Seconds after which a kill comes: while it opens, while emerge resolves, builds, and merges.
+BANDS = ((0.1, 0.5), (0.4, 2), (2, 9))
+many = pytest.param(60, marks=pytest.mark.proof(name="kills"))
+
+
+@pytest.mark.parametrize("kills", [len(BANDS), many])
+def test_a_kill_leaves_nothing(seeded: Store, fresh: Callable[[Store], Store], kills: int) -> None:
+    """A number in CLOCHE_TESTS_RANDOM repeats a run."""
+    chosen = int(os.environ.get("CLOCHE_TESTS_RANDOM", time.time_ns() % 1_000_000))
+    print(f"CLOCHE_TESTS_RANDOM={chosen}")
+    moments = random.Random(chosen)
     store = fresh(seeded)
     place = place_for(store)
-    mark = f"sleep 4{random.randrange(10**8):08}"
-    command = ("freshroot", "debian", "--", "bash", "-c", f"emerge tiny/slow & {mark}")
-    for seconds in (random.uniform(0.1, 0.5), random.uniform(0.4, 2), random.uniform(3, 5)):
-        words = store.user.command("--store", store.path, *command)
+    mark = f"sleep 4{moments.randrange(10**8):08}"
+    script = f"(emerge tiny/one; emerge tiny/slow) & {mark}"
+    words = store.user.command("--store", store.path, "freshroot", "debian", "--", "bash", "-c")
+    for number in range(kills):
+        seconds, group = moments.uniform(*BANDS[number % len(BANDS)]), moments.random() < 0.5
         process = subprocess.Popen(
-            words,
+            [*words, script],
             cwd=place,
             env=store.user.environment(None),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            start_new_session=True,
         )
         time.sleep(seconds)
-        process.send_signal(signal.SIGKILL)
+        (os.killpg if group else os.kill)(process.pid, signal.SIGKILL)
         process.wait()
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline:
-            left = [*alive(mark, str(store.path)), *rooms(store)]
-            if not left:
-                break
+        deadline = time.monotonic() + 120
+        while (left := [*alive(mark, str(store.path)), *rooms(store)]) and (
+            time.monotonic() < deadline
+        ):
             time.sleep(0.1)
-        assert not left, f"after {seconds:.2f} s: {left}"
+        assert not left, f"kill {number} after {seconds:.2f} s, group {group}: {left}"
     assert run(store, place, "true") == ""
     assert not list((store.path / "tmp").iterdir())
 

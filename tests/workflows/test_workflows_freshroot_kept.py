@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 from tests.support import Store
-from tests.workflows.freshroots import place_for
+from tests.workflows.freshroots import NEEDED, place_for
 
 pytestmark = pytest.mark.real
 
 WORK = """
     ln -sfn ../../var/db/repos/tiny/profiles/other /etc/portage/make.profile
     emerge tiny/one || exit
+    USE=loud emerge --oneshot tiny/top || exit
     mkdir -p /etc/portage/package.use; echo "tiny/top loud" > /etc/portage/package.use/own
     echo "[more]" >> /etc/portage/repos.conf; rm /etc/portage/mirrors
     ln -s own /etc/portage/package.use/link; touch $'/etc/portage/package.use/a\\e]0;b\\xff'
@@ -38,21 +39,36 @@ def test_a_kept_root_is_opened_again_and_becomes_a_machine(
         assert done.returncode == status, done.stdout + done.stderr
         return done.stdout or done.stderr
 
+    assert cloche("list").startswith("no freshroots are kept; `cloche freshroot ")
     cloche("debian", "--keep", "trial", "--", "bash", "-c", WORK)
     said = cloche("trial", "--", "bash", "-c", "cat /usr/local/own; ls /var/db/pkg/tiny /etc/is*")
-    assert said.split() == ["mine", "/etc/issue.net", "/var/db/pkg/tiny:", "one-1"]
+    assert said.split() == [
+        "mine",
+        "/etc/issue.net",
+        "/var/db/pkg/tiny:",
+        *(f"{n}-1" for n in NEEDED),
+    ]
     (row,) = json.loads(cloche("list", "--json"))
     assert (row["name"], row["over"]) == ("trial", "debian")
     assert "kept under this name" in cloche("debian", "--keep", "trial", "--", "true", status=2)
 
     found = json.loads(cloche("diff", "trial", "--json"))
-    assert [(each["name"], each["how"]) for each in found["packages"]] == [("tiny/one", "added")]
+    told = [(each["name"], each["how"], each["use"]) for each in found["packages"]]
+    use = {"top": ["+loud"]}
+    assert told == [(f"tiny/{name}", "added", use.get(name, [])) for name in NEEDED]
+    assert found["owners"]["usr/share/one"] == "tiny/one-1"
+    assert not {"usr/local/own", "etc/portage/repos.conf"} & set(found["owners"])
     assert {"usr/local/own", "usr/local/link", "usr/share/one"} <= set(found["added"])
     assert "etc/portage/repos.conf" in found["changed"]
     assert {"etc/issue", "etc/portage/mirrors"} <= set(found["removed"])
     assert any(name.startswith("usr/share/keyrings/") for name in found["removed"])
 
+    said = cloche("diff", "trial")
+    assert "+ tiny/top 1  USE +loud\n" in said
+    assert said.index("+ /usr/local/own\n") < said.index("files of tiny/one-1: 2 added\n")
+    assert "/usr/share/one" not in said
     said = cloche("diff", "trial", "--files")
+    assert "files of tiny/one-1: 2 added\n    + /usr/bin/one\n    + /usr/share/one\n" in said
     assert "+ /usr/local/a\\x1b]0;b\\xff\n" in said
     assert "\x1b" not in said
 

@@ -68,6 +68,7 @@ def test_a_variant_is_tried(root_seeded: Store, fresh: Callable[[Store], Store])
         ["+", "tiny/top"],
         ["+", "tiny/two"],
     ]
+    assert any(line.startswith("+ tiny/top 1  USE +loud  +") for line in changes)
     assert any(line.strip().endswith("usr/share/top") for line in changes)
     assert changes[-1].startswith("size: +")
     assert text_of(place) == files  # the command failed
@@ -82,9 +83,19 @@ def test_a_variant_is_tried(root_seeded: Store, fresh: Callable[[Store], Store])
 
     for words, line in (
         (("tiny/top", "-hardened"), "tiny/top-1: it has no flag hardened; its flags are: loud"),
-        (("tiny/none",), "tiny/none"),
+        (("tiny/tob",), "machine tiny: no package matches tiny/tob; did you mean tiny/two or "),
+        ((">=tiny/top-2",), "no package matches >=tiny/top-2; of tiny/top there is 1"),
         (("tiny/top", "--save", "bas"), "did you mean “base”?"),
     ):
         status, out, said = try_(*words)
         assert (status, out) == (2, ""), said
         assert line in said[-1]
+        assert [each for each in said if not each.startswith("resolve: ")] == said[-1:]
+
+    (place / "portage/base/package.mask").write_text("tiny/two\n")
+    for atom, lines in (("tiny/two", 1), ("tiny/top", 6)):
+        status, _, said = try_(atom)
+        assert (status, len(said)) == (2, lines), said
+        assert said[-1].endswith(
+            "masked: tiny/two; add `=tiny/two-1` to a fragment's package.unmask"
+        )

@@ -37,7 +37,7 @@ _NO_STEPS = (
     *("accounts.py", "identity.py", "advisories.py"),
     *("versions.py", "accept.py", "patching.py"),
     *("best.py", "kernel_config.py"),
-    *("handover.py", "emerge"),
+    *("handover.py", "conversation.py", "removing.py", "merging.py", "emerge"),
     *("distcc.py", "compile_one.py"),
     *CROSS_SCRIPTS,
 )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,6 +19,10 @@ from cloche.display.text import count, one_line, size
 from cloche.layers.compare import printable
 from cloche.store import Store
 from cloche.workflows import freshroot_kept as kept
+from cloche.workflows.freshroot_kept import SIGNS
+
+if TYPE_CHECKING:
+    from cloche.workflows.freshroot_changes import Changes
 
 _MOST = 40  # files of a kind that are listed without --files
 
@@ -65,11 +71,14 @@ def list_(options: Options, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
-    lines = [("root", "over", "made", "size")] if rows else []
+    if not rows:
+        say("no freshroots are kept; `cloche freshroot SEED|MACHINE --keep NAME` makes one")
+        return
+    lines = [("root", "over", "made", "size")]
     for row in rows:
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(float(str(row["made"]))))
         lines.append((str(row["name"]), str(row["over"]), when, size(int(str(row["size"])))))
-    for line in table(lines) if lines else ():
+    for line in table(lines):
         click.echo(line)
 
 
@@ -114,11 +123,18 @@ Examples:
 """,
 )
 @click.argument("name", shell_complete=complete_kept)
-@click.option("--files", is_flag=True, help=f"List all files, not only {_MOST} of each kind.")
+@click.option(
+    "--files",
+    is_flag=True,
+    help=f"List all files: those of packages, and of your own not only {_MOST} of a kind.",
+)
 @as_json_
 @click.pass_obj
 def diff(options: Options, name: str, files: bool, as_json: bool) -> None:
-    """Show what was done in a kept root: packages, versions, USE flags, files."""
+    """Show what was done in a kept root: packages, versions, USE flags, files.
+
+    Files that packages brought are counted by package; others are your own.
+    """
     from cloche.cli.machine import line_of
     from cloche.workflows.freshroot_changes import changes, views
 
@@ -132,15 +148,40 @@ def diff(options: Options, name: str, files: bool, as_json: bool) -> None:
         return
     for each in done.packages:
         click.echo(shown(line_of(each)))
-    lists = (("+", done.added), ("~", done.changed), ("-", done.removed))
-    for sign, names in lists:
-        listed = names if files else names[:_MOST]
-        for path in listed:
-            click.echo(shown(f"{sign} /{path}"))
-        if len(names) > len(listed):
-            click.echo(f"{sign} {len(names) - len(listed)} more: --files lists them")
+    own = [(sign, path) for sign, path in done.files if path not in done.owners]
+    for line in _listed(own, "", most=None if files else _MOST):
+        click.echo(line)
+    for line in _of_packages(done, files=files):
+        click.echo(line)
     differing = count(len(done.packages), "package differs", "packages differ")
-    say(f"{name} and {found.about.ground}: {differing}, {sum(len(n) for _, n in lists)} files")
+    packaged = count(len(done.owners), "file")
+    more = ", which --files lists" if done.owners and not files else ""
+    yours = count(len(own), "file")
+    say(f"{name} and {found.about.ground}: {differing}, with {packaged}{more}; {yours} of your own")
+
+
+def _of_packages(done: Changes, *, files: bool) -> Iterator[str]:
+    """Lines for the files that packages brought or took away, with or without their names."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for sign, path in done.files:
+        if owner := done.owners.get(path):
+            found.setdefault(owner, []).append((sign, path))
+    for owner, each in sorted(found.items()):
+        signs = [sign for sign, _ in each]
+        told = ", ".join(f"{signs.count(s)} {word}" for s, word in SIGNS.items() if s in signs)
+        yield shown(f"files of {owner}: {told}")
+        if files:
+            yield from _listed(each, "    ", most=None)
+
+
+def _listed(files: Sequence[tuple[str, str]], indent: str, most: int | None) -> Iterator[str]:
+    """Lines for files with their signs, of each sign at most so many."""
+    for sign in SIGNS:
+        names = [name for has, name in files if has == sign]
+        for path in names[:most]:
+            yield shown(f"{indent}{sign} /{path}")
+        if most is not None and len(names) > most:
+            yield f"{indent}{sign} {len(names) - most} more: --files lists them"
 
 
 @click.command(

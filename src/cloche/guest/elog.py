@@ -12,10 +12,6 @@ from .protocol import Failed
 MOST_MESSAGES = 200
 MOST_LINES = 500  # of one message
 LONGEST_LINE = 2000  # characters
-#: First line, middle and last word of Portage's message about overwriting unowned files.
-OVERWRITES = "This package will overwrite one or more files"
-UNOWNED = "None of the installed packages claim the file(s)."
-ABOVE = "message."
 
 
 class Collected:
@@ -37,8 +33,7 @@ class Collected:
 
         for phase in EBUILD_PHASES:
             for level, lines in joined(entries.get(phase, ())):
-                own = without_collisions_of_the_seed(lines)
-                short = [line.rstrip("\n")[:LONGEST_LINE] for line in own[:MOST_LINES]]
+                short = [line.rstrip("\n")[:LONGEST_LINE] for line in lines[:MOST_LINES]]
                 if short:
                     said = {"phase": phase, "level": level.lower(), "lines": short}
                     self.messages.append(said)
@@ -50,19 +45,6 @@ def joined(entries: Iterable[tuple[str, str | list[str]]]) -> Iterator[tuple[str
     for level, group in groupby(entries, key=lambda entry: entry[0]):
         said = [lines for _, lines in group]
         yield level, [line for each in said for line in ([each] if isinstance(each, str) else each)]
-
-
-def without_collisions_of_the_seed(lines: list[str]) -> list[str]:
-    """The lines without Portage's message about overwriting files that no package owns.
-
-    A Debian seed has many such files, which does not concern users (dblink._collision_protect).
-    """
-    begin = next((n for n, line in enumerate(lines) if line.startswith(OVERWRITES)), None)
-    if begin is None or UNOWNED not in lines[begin:]:
-        return lines
-    owner = lines.index(UNOWNED, begin)
-    end = next((n for n, line in enumerate(lines) if n > owner and line.endswith(ABOVE)), None)
-    return lines if end is None else lines[:begin] + lines[end + 1 :]
 
 
 @contextmanager

@@ -5,17 +5,22 @@ What builds nothing goes to the root's own emerge as it is.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shlex
 import signal
 import socket
-import struct
 import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
-sys.dont_write_bytecode = True
+if not __package__:
+    sys.dont_write_bytecode = True
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    __package__ = "guest"
+
+from . import conversation, removing
 
 PLACE = Path("/run/cloche/freshroot")
 ETC = Path("/etc/portage")
@@ -33,6 +38,12 @@ COUNTED = (
     "FCFLAGS", "LDFLAGS", "ASFLAGS", "RUSTFLAGS", "GOFLAGS", "EXTRA_ECONF", "EXTRA_EMAKE",
     "MYCMAKEARGS", "MYMESONARGS", "INSTALL_MASK",
 )  # fmt: skip
+#: What emerge says that it does, and cannot do here.
+NO_SYNC = (
+    "emerge: a repository here is a state in cloche's store, which nothing inside changes: "
+    "run `cloche repo sync` outside, then open a new freshroot"
+)
+MERGING_EMERGE = Path(__file__).with_name("merging.py")
 _RUN_TIME = ("runtime", "runtime_post", "installtime")
 
 
@@ -40,14 +51,15 @@ def main(ourselves: str, arguments: list[str]) -> NoReturn:
     """Carry out the user's emerge command."""
     real = real_emerge(ourselves)
     arguments = [atom_of(each) for each in arguments]
-    try:
-        options = options_of(arguments)
-    except SystemExit:  # wrong words: the real one says so
-        options = None
-    if options is None:
+    action, options, words = read(arguments)
+    if action == "sync":
+        sys.exit(NO_SYNC)
+    if action in removing.REMOVING:
+        execute(real, removing.sparing(action, words, arguments, installed_packages()))
+    if not may_build(action, options, words):
         execute(real, arguments)
     os.environ["FEATURES"] = f"{os.environ.get('CLOCHE_FEATURES', '')} {own_features()}".strip()
-    resolved = resolve(options[0], options[1])
+    resolved = resolve(options, words)
     if isinstance(resolved, int):
         sys.exit(resolved)
     wanted, tools = resolved
@@ -58,7 +70,7 @@ def main(ourselves: str, arguments: list[str]) -> NoReturn:
         sys.exit(status or 1)
     features = f"{os.environ.get('FEATURES', '')} binpkg-multi-instance".strip()
     os.environ.update({"PKGDIR": str(PLACE / packages), "FEATURES": features})
-    if "--onlydeps" in options[0]:  # there is no package of what they are dependencies of
+    if "--onlydeps" in options:  # there is no package of what they are dependencies of
         arguments = ["--oneshot", *(f"={each.cpv}" for each in wanted)]
     execute(real, [*arguments, *MERGING])
 
@@ -75,25 +87,40 @@ def real_emerge(ourselves: str) -> str:
 def execute(real: str, arguments: list[str]) -> NoReturn:
     """Become the real emerge."""
     sys.stdout.flush()
-    os.execv(real, [real, *arguments])  # noqa: S606 - what the user asked for
+    words = [sys.executable, "-P", "-s", str(MERGING_EMERGE), real, *arguments]
+    os.execv(sys.executable, words)  # noqa: S606 - what the user asked for
 
 
-def options_of(arguments: list[str]) -> tuple[dict[str, Any], list[str]] | None:
-    """Options and arguments if something may have to be built for them, else None."""
+def read(arguments: list[str]) -> tuple[str, dict[str, Any], list[str]]:
+    """The action of a command, its options and its words. "wrong" where emerge refuses them."""
     from _emerge.main import parse_opts
 
     import portage
 
     portage._internal_caller = True
-    action, options, words = parse_opts(arguments, silent=True)
-    if action is None and "--ignore-default-opts" not in options:
-        defaults = shlex.split(portage.settings.get("EMERGE_DEFAULT_OPTS", ""))
-        action, options, words = parse_opts([*defaults, *arguments], silent=True)
-    if action is not None or not words or any(name in options for name in OWN):
-        return None
-    if any(os.environ.get(name, "/") not in ("", "/") for name in ("ROOT", "SYSROOT")):
-        return None
-    return options, words
+    try:
+        with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):
+            action, options, words = parse_opts(arguments, silent=True)
+            if action is None and "--ignore-default-opts" not in options:
+                defaults = shlex.split(portage.settings.get("EMERGE_DEFAULT_OPTS", ""))
+                action, options, words = parse_opts([*defaults, *arguments], silent=True)
+    except SystemExit:  # the real one says what is wrong
+        return "wrong", {}, []
+    return action or "", options, words
+
+
+def may_build(action: str, options: dict[str, Any], words: list[str]) -> bool:
+    """Whether something may have to be built for a command, for this root."""
+    if action or not words or any(name in options for name in OWN):
+        return False
+    return all(os.environ.get(name, "/") in ("", "/") for name in ("ROOT", "SYSROOT"))
+
+
+def installed_packages() -> Any:
+    """Portage's database of what is installed in this root."""
+    import portage
+
+    return portage.db[portage.settings["EROOT"]]["vartree"].dbapi
 
 
 def atom_of(word: str) -> str:
@@ -200,14 +227,14 @@ def handed_over(wanted: list[Any], tools: list[Any]) -> tuple[int, str | None]:
         "etc": etc_files(),
         "profile": profile(settings),
         "environment": environment(settings),
-        **terminal(),
+        **conversation.terminal(),
     }
     with socket.socket(socket.AF_UNIX) as connection:
         try:
             connection.connect(str(PLACE / "socket"))
         except OSError as error:
             sys.exit(f"emerge: cloche does not answer: {error.strerror}")
-        return converse(connection, json.dumps(request).encode())
+        return conversation.converse(connection, json.dumps(request).encode())
 
 
 def own_features() -> str:
@@ -262,109 +289,6 @@ def profile(settings: Any) -> str:
     path = os.path.realpath(settings.profile_path or ETC / "make.profile")
     repository, found, below = path.removeprefix(REPOS).partition("/profiles/")
     return f"{repository}:{below}" if path.startswith(REPOS) and found else ""
-
-
-def terminal() -> dict[str, Any]:
-    """What the target of a write looks like."""
-    size = window() if sys.stdout.isatty() else (0, 0)
-    term = os.environ.get("TERM", "") if sys.stdout.isatty() else ""
-    return {"columns": size[0], "rows": size[1], "term": term}
-
-
-def window() -> tuple[int, int]:
-    """Columns and rows of our terminal."""
-    try:
-        return tuple(os.get_terminal_size(sys.stdout.fileno()))  # type: ignore[return-value]
-    except OSError:
-        return 80, 24
-
-
-def frame(kind: bytes, content: bytes = b"") -> bytes:
-    """One message of the conversation: its kind, its length, its content."""
-    return kind + struct.pack(">I", len(content)) + content
-
-
-def converse(connection: socket.socket, request: bytes) -> tuple[int, str | None]:
-    """Send a request, show what comes, pass on keys and interrupts, until the end."""
-    import select
-
-    stop, wake = os.pipe()
-    os.set_blocking(wake, False)
-    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
-    for each in (signal.SIGINT, signal.SIGWINCH):
-        signal.signal(each, lambda *_: None)
-    connection.sendall(frame(b"r", request))
-    with Keys() as keys:
-        while True:
-            ready, _, _ = select.select([connection, stop, *keys.watched], [], [])
-            if stop in ready:
-                for number in os.read(stop, 64):
-                    resized = number == signal.SIGWINCH
-                    size = struct.pack(">HH", *window())
-                    connection.sendall(frame(b"w", size) if resized else frame(b"i"))
-            if keys.watched and keys.watched[0] in ready:
-                connection.sendall(frame(b"k", keys.read()))
-            if connection in ready:
-                kind, content = received(connection)
-                if kind == b"o":
-                    write(content)
-                elif kind == b"e":
-                    answer = json.loads(content)
-                    return int(answer["status"]), answer.get("packages")
-                else:
-                    return 1, None
-
-
-class Keys:
-    """Single keys of our terminal, if we have one: the picture of a build can be steered."""
-
-    def __init__(self) -> None:
-        both = sys.stdin.isatty() and sys.stdout.isatty()
-        self.watched = [sys.stdin.fileno()] if both else []
-
-    def __enter__(self) -> Keys:
-        import termios
-        import tty
-
-        if self.watched:
-            self._saved = termios.tcgetattr(self.watched[0])
-            tty.setcbreak(self.watched[0])
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        import termios
-
-        if self.watched:
-            termios.tcsetattr(self.watched[0], termios.TCSADRAIN, self._saved)
-
-    def read(self) -> bytes:
-        """What was typed."""
-        data = os.read(self.watched[0], 256)
-        if not data:
-            self.watched = []
-        return data
-
-
-def received(connection: socket.socket) -> tuple[bytes, bytes]:
-    """The next message; an empty kind at the end."""
-    head = exactly(connection, 5)
-    if len(head) < 5:
-        return b"", b""
-    return head[:1], exactly(connection, struct.unpack(">I", head[1:])[0])
-
-
-def exactly(connection: socket.socket, count: int) -> bytes:
-    """That many bytes, or fewer at the end."""
-    data = b""
-    while len(data) < count and (more := connection.recv(count - len(data))):
-        data += more
-    return data
-
-
-def write(data: bytes) -> None:
-    """Show what cloche says."""
-    while data:
-        data = data[os.write(sys.stdout.fileno(), data) :]
 
 
 if __name__ == "__main__":

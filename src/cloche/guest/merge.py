@@ -13,7 +13,7 @@ import os
 import shutil
 from typing import Any
 
-from . import elog, image, leftovers, phases, shortcuts
+from . import elog, image, leftovers, phases, shortcuts, unowned
 from . import settings as guest_settings
 from .binaries import differing, plain
 from .failures import failed_phase
@@ -40,6 +40,7 @@ def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
         settings, trees = phases.load(refreshed=True)
         package = binary_package(request["cpv"], settings, trees)
     shortcuts.take()
+    unowned.spare(tell=False)
     # Saves Portage a search in all entries of the VDB; the counter is set to NO_COUNTER anyway.
     trees["vartree"].dbapi._cached_counter = -1
     merge = Merge(package, settings, channel)

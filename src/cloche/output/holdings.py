@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -30,7 +30,11 @@ VDB = "/var/db/pkg"
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A package of a build. ``size`` is in bytes; with ``layer`` None the store lost its layer."""
+    """A package of a build. ``size`` is in bytes; with ``layer`` None the store lost its layer.
+
+    ``use`` are enabled flags of ``iuse``, which are all that the user can choose: they tell of a
+    package that is new, and that only they differ is no difference.
+    """
 
     cp: str
     slot: str
@@ -39,6 +43,7 @@ class Held:
     use: tuple[str, ...]
     layer: str | None
     size: int | None
+    iuse: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def name(self) -> str:
@@ -69,8 +74,8 @@ class Holding:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """How one package differs. ``use`` are flags with + or -, of those that both can have or that
-    one has enabled; ``size`` is the growth in bytes, None if a layer is not in the store.
+    """How one package differs. ``use`` are flags with + or -: those that differ, or of a package
+    that is added, all. ``size`` is the growth in bytes, None if a layer is not in the store.
     """
 
     name: str
@@ -176,7 +181,13 @@ def _held(store: Store, events: Sequence[Event]) -> Iterator[Held]:
             tuple(sorted({*package.use} & {*package.iuse})),
             layer,
             store.tree(layer).size if layer is not None and there else None,
+            choosable(package),
         )
+
+
+def choosable(package: Package) -> tuple[str, ...]:
+    """The flags of a package that its user can set: the profile fixes the others."""
+    return tuple(sorted({*package.iuse} - {*package.fixed}))
 
 
 def differences(before: Holding, after: Holding) -> tuple[Difference, ...]:
@@ -202,7 +213,8 @@ def between(before: Mapping[str, Held], after: Mapping[str, Held]) -> tuple[Diff
         if old is None or new is None:
             how: How = "added" if old is None else "removed"
             size = new.size if new is not None else _less(old)
-            found.append(Difference(name, how, old, new, (), size))
+            use = _all_flags(new) if new is not None else ()
+            found.append(Difference(name, how, old, new, use, size))
         elif old != new:
             known = old.size is not None and new.size is not None
             size = (new.size or 0) - (old.size or 0) if known else None
@@ -260,6 +272,12 @@ def _files(tree: Path, names: tuple[str, ...]) -> tuple[str, ...]:
 
 def _less(held: Held | None) -> int | None:
     return -held.size if held is not None and held.size is not None else None
+
+
+def _all_flags(new: Held) -> tuple[str, ...]:
+    on = set(new.use) & set(new.iuse)
+    off = sorted(set(new.iuse) - on)
+    return (*(f"+{flag}" for flag in sorted(on)), *(f"-{flag}" for flag in off))
 
 
 def _flags(old: Held, new: Held) -> tuple[str, ...]:

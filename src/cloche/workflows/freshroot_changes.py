@@ -15,11 +15,12 @@ from typing import Final
 
 from cloche.layers import Merged
 from cloche.layers.compare import differences
-from cloche.layers.merge import Node
+from cloche.layers.merge import Node, open_node
 from cloche.output.holdings import Difference, Held, between
 from cloche.plan.names import cp_of
 from cloche.store import Store
-from cloche.workflows.freshroot_kept import Kept, layers_of
+from cloche.workflows.freshroot_kept import SIGNS, Kept, layers_of
+from cloche.workflows.freshroot_owners import is_generated, owners
 
 #: What Portage and programs leave that is no one's work.
 NOISE: Final = (
@@ -29,17 +30,28 @@ NOISE: Final = (
 ETC: Final = "etc/portage"
 LINK: Final = b"\0-> "
 _LARGEST: Final = 4 << 20  # bytes of a file that is read
+_LARGEST_LIST: Final = 64 << 20  # of a package's list of files
 _VDB: Final = b"var/db/pkg"
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """How a root differs from what it stands on. Files are paths below /, sorted."""
+    """How a root differs from what it stands on. Files are paths below /, sorted.
+
+    ``owners`` are the packages of those that packages brought or took away: others are the user's.
+    """
 
     packages: tuple[Difference, ...]
     added: tuple[str, ...]
     changed: tuple[str, ...]
     removed: tuple[str, ...]
+    owners: Mapping[str, str]
+
+    @property
+    def files(self) -> tuple[tuple[str, str], ...]:
+        """All files, each with its sign."""
+        kinds = zip(SIGNS, (self.added, self.changed, self.removed), strict=True)
+        return tuple((sign, name) for sign, names in kinds for name in names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +81,8 @@ def changes(view: Views) -> Changes:
     kinds: dict[str, list[str]] = {"added": [], "changed": [], "removed": []}
     for name in sorted(set(written(view, noise=NOISE))):
         old, new = (each.lookup(os.fsencode(name)) for each in (view.before, view.after))
+        if new is not None and is_generated(new):
+            continue
         if new is None:
             kinds["removed"] += [name] if old is not None else []
         elif old is None:
@@ -76,7 +90,12 @@ def changes(view: Views) -> Changes:
         elif next(differences(new, old), None) is not None:
             kinds["changed"] += [name]
     before, after = (packages(each) for each in (view.before, view.after))
-    return Changes(between(before, after), *(tuple(kinds[each]) for each in kinds))
+    present, past = _contents(view.after), _contents(view.before)
+    came = owners(view.after, present, [*kinds["added"], *kinds["changed"]])
+    gone = {name: text for name, text in past.items() if present.get(name) != text}
+    went = owners(view.before, gone, kinds["removed"])
+    added, changed, removed = (tuple(each) for each in kinds.values())
+    return Changes(between(before, after), added, changed, removed, {**went, **came})
 
 
 def written(view: Views, below: str = "", noise: tuple[str, ...] = ()) -> Iterator[str]:
@@ -123,8 +142,20 @@ def packages(view: Merged) -> dict[str, Held]:
         cp, slot = cp_of(cpv), fields["SLOT"].partition("/")[0]
         flags = {flag.lstrip("+-") for flag in fields["IUSE"].split()}
         use = tuple(sorted(flags & set(fields["USE"].split())))
-        held = Held(cp, slot, cpv[len(cp) + 1 :], fields["repository"], use, None, None)
+        version, repo = cpv[len(cp) + 1 :], fields["repository"]
+        held = Held(cp, slot, version, repo, use, None, None, tuple(sorted(flags)))
         found[held.name] = held
+    return found
+
+
+def _contents(view: Merged) -> dict[str, bytes]:
+    """CONTENTS of each package that is installed, by its name and version."""
+    found = {}
+    for node in _entries(view):
+        listed = view.lookup(node.path + b"/CONTENTS")
+        if listed is not None and stat.S_ISREG(listed.info.st_mode):
+            with open_node(listed) as file:
+                found[os.fsdecode(node.path.removeprefix(_VDB + b"/"))] = file.read(_LARGEST_LIST)
     return found
 
 

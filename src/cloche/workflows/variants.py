@@ -17,6 +17,7 @@ from cloche.building.context import BuildContext
 from cloche.building.machine import Built, build_machine, resolve_and_plan
 from cloche.building.packages import Builder
 from cloche.building.root import Root
+from cloche.building.unresolved import ResolutionError
 from cloche.config.atoms import atom_fault, name_of
 from cloche.config.autounmask import Change
 from cloche.config.errors import Origin
@@ -25,7 +26,7 @@ from cloche.config.sets import Asked
 from cloche.errors import ClocheError
 from cloche.layers import Layer
 from cloche.output.deliver import layers_of
-from cloche.output.holdings import Held
+from cloche.output.holdings import Held, choosable
 from cloche.plan.depgraph import Package
 from cloche.records.builds import recorded
 from cloche.roots import unions
@@ -36,7 +37,9 @@ from cloche.session.session import Session
 from cloche.store import names
 from cloche.tasks.worker import make_directory
 from cloche.workflows.freshroot import removed_anyway
+from cloche.workflows.variant_refusals import refused
 
+_PREFIX: Final = "try:"
 _FILE: Final = "package.use/zz-try"
 _FLAG: Final = re.compile(r"[+-][A-Za-z0-9][\w+@.-]*")
 
@@ -94,7 +97,7 @@ def tried(
 
     Raises ResolutionError, BuildError, and ClocheError for a flag that the package lacks.
     """
-    name, there = f"try:{machine.name}", _asks(machine, wanted)
+    name, there = f"{_PREFIX}{machine.name}", _asks(machine, wanted)
     more = () if there else (Asked(wanted.atom, Origin(machine.file)),)
     own = replace(machine, name=name, packages=(*machine.packages, *more))
     with session.context(own, choices) as pinned:
@@ -104,7 +107,7 @@ def tried(
             recorded(store, context.bus, place, name, count=count),
             with_jobserver(context, session.slots) as working,
         ):
-            builder = replace(resolve_and_plan(working, own.targets), finish=own.finish)
+            builder = replace(_planned(working, own, wanted), finish=own.finish)
             _check_flags(builder, wanted)
             done = build_machine(builder)
             layers = layers_of(builder, done, own)
@@ -117,6 +120,15 @@ def tried(
             yield Tried(packages, root, there, done.built, done.reused)
 
 
+def _planned(context: BuildContext, own: Machine, wanted: Variant) -> Builder:
+    """The plan of a variant. Raises ClocheError in words of `cloche try`."""
+    try:
+        return resolve_and_plan(context, own.targets)
+    except ResolutionError as error:
+        trees = [each.path for each in context.inputs.repos.values()]
+        raise refused(error, own.name.removeprefix(_PREFIX), wanted.atom, trees) from error
+
+
 def _asks(machine: Machine, wanted: Variant) -> bool:
     name = name_of(wanted.atom)
     return any(name_of(each.atom) == name for each in machine.atoms) and wanted.atom == name
@@ -124,12 +136,11 @@ def _asks(machine: Machine, wanted: Variant) -> bool:
 
 def _with_line(context: BuildContext, wanted: Variant) -> BuildContext:
     """The context with the variant's flags in /etc/portage, after all others."""
+    inputs = replace(context.inputs, declared=False)
     if not wanted.flags:
-        return context
-    inputs = context.inputs
+        return replace(context, inputs=inputs)
     files = dict(sorted({**inputs.etc, _FILE: f"{wanted.line}\n".encode()}.items()))
-    inputs = replace(with_etc(context.store, inputs, files), declared=False)
-    return replace(context, inputs=inputs)
+    return replace(context, inputs=with_etc(context.store, inputs, files))
 
 
 def _check_flags(builder: Builder, wanted: Variant) -> None:
@@ -162,7 +173,8 @@ def _held(builder: Builder, done: Built) -> Iterator[Held]:
         package, layer = by_id[id], builder.context.layer(done.made[id].layer)
         use = tuple(sorted({*package.use} & {*package.iuse}))
         slot, version, repo = package.slot, package.version, package.repo
-        yield Held(package.cp, slot, version, repo, use, layer.id, layer.size)
+        size, can = layer.size, choosable(package)
+        yield Held(package.cp, slot, version, repo, use, layer.id, size, can)
 
 
 def _root(context: BuildContext, layers: Sequence[Layer], workspace: Path) -> Root:
