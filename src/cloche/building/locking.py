@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from cloche.binhosts import index
-from cloche.building import binpkg
 from cloche.building.configuration import has_patches
 from cloche.building.context import BuildContext, Inputs
 from cloche.building.errors import lock_drift
@@ -69,6 +68,8 @@ def fetched_binpkgs(context: BuildContext, packages: Iterable[Package]) -> dict[
     A host's index only has weak digests, so a package must be fetched to be pinned. Raises as
     `binpkg.obtain`.
     """
+    from cloche.building import binpkg
+
     return {each.id: binpkg.obtain(context, each) for each in packages if each.binary}
 
 

@@ -6,7 +6,6 @@ is built into the kernel, and part of its key.
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,6 +92,8 @@ def check_fragments(signing: Signing, fragments: Sequence[ConfigFile]) -> None:
 
 
 def _check_certificate(file: ConfigFile, origin: Origin) -> None:
+    import ssl
+
     text = decode(file.content, file.path)
     if _PRIVATE in text:
         what = f"{file.name} holds a private key, and everybody could read it in the kernel"

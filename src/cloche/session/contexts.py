@@ -21,7 +21,7 @@ from cloche.layers import Layer
 from cloche.records.events import Bus, Note
 from cloche.sandbox import cgroups
 from cloche.sandbox.base import Limits
-from cloche.seeds.stored import mirrors_now
+from cloche.seeds.debian.mirrors import mirrors_now
 from cloche.session.choices import Choices
 from cloche.session.opened import Opened
 from cloche.store import check_tree

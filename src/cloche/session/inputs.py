@@ -14,7 +14,7 @@ from cloche.errors import ClocheError
 from cloche.fetching.download import Progress, quiet
 from cloche.sandbox.base import Engine
 from cloche.seeds.errors import SeedError, unknown_seed
-from cloche.seeds.stored import StoredSeed, bootstrap, current_seed, find_seed, lock_found
+from cloche.seeds.stored import StoredSeed, current_seed, find_seed, lock_found
 from cloche.seeds.types import SeedContext
 from cloche.store import Store
 from cloche.trees.errors import unknown_repository
@@ -76,6 +76,8 @@ def make_seed(
     store: Store, engine: Engine, project: Project, spec: SeedSpec, how: SeedOptions
 ) -> MadeSeed:
     """Make a declared seed, unless it is there; it is written to cloche.lock in both cases."""
+    from cloche.seeds.making import bootstrap
+
     if (made := _seed_here(store, project, spec, how)) is not None:
         return MadeSeed(made, new=False)
     locks.check(project.lock)

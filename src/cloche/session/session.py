@@ -17,7 +17,6 @@ from cloche.building.context import BuildContext, RunTask
 from cloche.config.machine import Machine
 from cloche.config.project import Project, SeedSpec, load_project
 from cloche.layers import Layer
-from cloche.output.sealed import Revealed
 from cloche.records.events import Bus, Sink
 from cloche.records.joined import Joined
 from cloche.session import inputs
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from cloche.building.news import Item
     from cloche.building.packages import Builder
     from cloche.building.root import Root
+    from cloche.output.sealed import Revealed
     from cloche.session import building, fetching, locking, outdated, several
     from cloche.session.kernels import KernelRoot
     from cloche.session.manifests import WrongManifest

@@ -14,7 +14,6 @@ from cloche.layers import Layer
 from cloche.portage.cpv import split_cpv
 from cloche.portage.view import package_view
 from cloche.records import elog
-from cloche.records.errorlines import error_lines, why_it_died
 from cloche.records.events import Note, Started
 from cloche.records.logs import new_log, put_away
 from cloche.sandbox.base import Bind, Sandbox
@@ -217,6 +216,8 @@ def failed(
 
 def step_error(package: str, step: str, result: dict[str, Any], log: Path) -> StepError:
     """Turn a failed result and its log into an error with the lines that matter."""
+    from cloche.records.errorlines import error_lines, why_it_died
+
     phase, text = result.get("phase"), str(result.get("text") or "")
     reason = why_it_died(text) or f"phase {phase}"
     if phase and not reason.startswith(f"phase {phase}"):

@@ -12,12 +12,14 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 from cloche.errors import Exit
 from cloche.seeds.debian.packages import stanzas
 from cloche.seeds.errors import SeedError
 
 ETC_APT = Path("/etc/apt")
+SUITE = "bookworm"  # of a seed that names none
 KEYRINGS = (
     Path("/usr/share/keyrings/debian-archive-keyring.gpg"),
     Path("/usr/share/keyrings/debian-archive-keyring.pgp"),
@@ -197,3 +199,9 @@ def portage_mirrors(mirror: str) -> str:
     same seed.
     """
     return f"debian {mirror.rstrip('/')}\n"
+
+
+def without_password(url: str) -> str:
+    """An address as it may be shown: what stands before the ``@`` is left out."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

@@ -6,11 +6,12 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit
 
 from cloche.config.lock import SdistPin
 from cloche.errors import Exit
 from cloche.fetching.unfinished import unfinished
+from cloche.seeds.debian.apt import without_password
 from cloche.seeds.debian.pip_config import PipSettings
 from cloche.seeds.errors import SeedError, no_pypi_simple
 
@@ -148,9 +149,3 @@ def _verify(file: Path, wanted: SdistPin, source: str) -> None:
             where=source,
             todo="do not use this file: it is not the release that was pinned",
         )
-
-
-def without_password(url: str) -> str:
-    """An address as it may be shown: what stands before the ``@`` is left out."""
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

@@ -12,7 +12,6 @@ import stat
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 
 import msgspec
@@ -77,7 +76,7 @@ def rules(name: str = DATA) -> Rules:
 
 def data_file(name: str = DATA) -> bytes:
     """A data file's content."""
-    return files("cloche.seeds.debian").joinpath(name).read_bytes()
+    return Path(__file__).with_name(name).read_bytes()
 
 
 def provided_packages(packages: Iterable[Installed], rules: Rules) -> tuple[Provided, ...]:

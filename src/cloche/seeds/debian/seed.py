@@ -12,7 +12,14 @@ from cloche.config.lock import DebianSeed, SdistPin, SeedLock
 from cloche.sandbox.base import Engine
 from cloche.seeds.arch import Arch, host_arch
 from cloche.seeds.debian import bootstrap, installation, packages, portage_sdist
-from cloche.seeds.debian.apt import Mirror, apt_options, find_mirror, portage_mirrors
+from cloche.seeds.debian.apt import (
+    SUITE,
+    Mirror,
+    apt_options,
+    find_mirror,
+    portage_mirrors,
+    without_password,
+)
 from cloche.seeds.debian.pip_config import PipSettings, host_settings
 from cloche.seeds.debian.portage_sdist import DEFAULT_PIN
 from cloche.seeds.errors import not_as_locked
@@ -24,7 +31,7 @@ class SeedSpec:
     """What a user asks for. ``packages`` are Debian's; those they need come along."""
 
     name: str = "default"
-    suite: str = "bookworm"
+    suite: str = SUITE
     portage: SdistPin = DEFAULT_PIN
     packages: tuple[str, ...] = bootstrap.PACKAGES
 
@@ -79,7 +86,7 @@ def _write_mirror(tree: Path, uri: str) -> None:
     """
     file = tree / "etc/portage/mirrors"
     file.parent.mkdir(exist_ok=True)
-    file.write_text(portage_mirrors(portage_sdist.without_password(uri)))
+    file.write_text(portage_mirrors(without_password(uri)))
     file.chmod(0o644)
 
 
