@@ -17,11 +17,13 @@ from cloche.workflows.freshroot import emerge_note, host_name
 
 OPENING = "cloche.cli.main, cloche.cli.freshroot, cloche.workflows.freshroot_desk"
 PROGRAM = f"import sys, {OPENING}; import cloche.workflows.freshroot; print(*sys.modules)"
-#: What resolves, builds and draws.
+#: What resolves, builds and draws, makes seeds, images and archives, and reads certificates.
 NOT_NEEDED = (
     *("cloche.building.machine", "cloche.building.packages", "cloche.building.forecast"),
     *("cloche.output.deliver", "cloche.session.building", "cloche.session.several"),
-    *("cloche.display.live", "cloche.audit.audit", "cloche.cli.machine"),
+    *("cloche.display.live", "cloche.audit.audit", "cloche.cli.machine", "ssl"),
+    *("cloche.seeds.making", "cloche.seeds.debian.seed", "cloche.config.images"),
+    *("cloche.archives", "cloche.building.binpkg", "cloche.records.errorlines"),
 )
 
 

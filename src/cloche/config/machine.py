@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cloche.config import system
 from cloche.config.atoms import is_name
@@ -16,11 +17,13 @@ from cloche.config.errors import ConfigError, Origin, unknown_name
 from cloche.config.files import names
 from cloche.config.finish_contradictions import check_removals
 from cloche.config.finish_steps import FinishStep, read_steps
-from cloche.config.images import Image, read_images
 from cloche.config.kernel import Kernel, read_kernel
 from cloche.config.secrets import Secret, read_secrets
 from cloche.config.sets import Asked, PackageSet, check_member, expand, load_sets, named
 from cloche.config.table import Table, duration, load, size
+
+if TYPE_CHECKING:
+    from cloche.config.images import Image
 
 KEYS = (
     "seed", "root", "chost", "with_build_deps", "profile", "portage", "sets", "packages", "emerge",
@@ -178,7 +181,7 @@ def load_machine(
     last = (FinishStep("minimal", table.origin("root")),) if minimal else ()
     steps = (*system.read_system(table, root), *read_steps(table, root), *last)
     check_removals(steps)
-    images = read_images(output, root, seeds)
+    images = _images(output, root, seeds)
     if not sets and not packages and (own_root or not (steps or images)):
         raise ConfigError(
             table.origin("packages"),
@@ -263,6 +266,15 @@ def _only_for_own_root(own_root: bool, table: Table, key: str) -> None:
     if not own_root and key in table.data:
         what = f"“{key}” only has an effect with a root of its own"
         raise ConfigError(table.origin(key), what, 'add `root = "own"`, or remove the key')
+
+
+def _images(output: Table, root: Path, seeds: frozenset[str]) -> tuple[Image, ...]:
+    """The images; where there are none, what reads them is not loaded: it takes as long as this."""
+    if "images" not in output.data:
+        return ()
+    from cloche.config.images import read_images
+
+    return read_images(output, root, seeds)
 
 
 def _root(table: Table) -> str:

@@ -16,10 +16,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from cloche.archives import (
-    ImportOptions,
-    import_tarball,
-)
 from cloche.config.lock import RepoPin
 from cloche.errors import Exit
 from cloche.fetching.download import check_digests, fetch_file, fetch_text, gentoo_mirror, shown
@@ -174,6 +170,8 @@ def _unpacked(request: SyncRequest, file: Path, room: Path, context: SyncContext
         words = ["unsquashfs", "-no-xattrs", "-no-progress", "-quiet", "-dest", str(tree)]
         watched([*words, str(file)], request, context)
         return tree
+    from cloche.archives import ImportOptions, import_tarball
+
     tree = room / "tarball"
     import_tarball(file, tree, ImportOptions(devices="skip"))
     inside = list(tree.iterdir())
