@@ -11,6 +11,7 @@ import shutil
 import sqlite3
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -236,9 +237,10 @@ def test_the_medium_lists_and_verifies_what_is_on_it(made: Made, tmp_path: Path)
 def test_another_user_makes_the_same_bytes(made: Made, ordinary: User) -> None:
     """In another time zone, and with programs on PATH that fail in the place of the tools."""
     store = made.store.copy(ordinary.home / "images-store", linked=False)
-    with sqlite3.connect(store.path / "index.sqlite") as index:
+    with closing(sqlite3.connect(store.path / "index.sqlite")) as index, index:
         index.execute("DELETE FROM actions WHERE kind = 'image'")
-    store.cloche("seed", "list", cwd=made.place, check=True)  # a copy has no locks yet
+    listed = store.cloche("seed", "list", cwd=made.place, check=True)  # a copy has no locks yet
+    assert " tools " in f" {' '.join(listed.stdout.split())} "
     store.cloche("store", "adopt", "--user", ordinary.name, check=True)
     place = ordinary.home / "images"
     shutil.copytree(made.place, place, ignore=shutil.ignore_patterns("out"))
