@@ -11,6 +11,8 @@ import pytest
 from portage.dep import use_reduce
 from tests.autogen.published import BACKEND, Desk, metadata, repository, tarball, wheel
 
+from cloche.autogen.pypi.archive import Sdist
+from cloche.autogen.pypi.project import needs_cython
 from cloche.errors import ClocheError, Exit
 
 EBUILD = "dev-python/hello/hello-1.2.ebuild"
@@ -372,3 +374,31 @@ def test_a_release_under_another_name_is_refused(desk: Desk) -> None:
     desk.index.release("hello", "1")
     desk.index.files["hello-1-py3-none-any.whl.metadata"] = metadata("evil", "1").encode()
     assert "calls itself “evil”" in str(failed(desk, "hello"))
+
+
+def test_a_dependency_is_the_newest_release_that_has_a_source_archive(desk: Desk) -> None:
+    desk.index.release("inner", "1.5")
+    desk.index.release("inner", "1.6")
+    desk.index.pages["inner"] = [
+        each
+        for each in desk.index.pages["inner"]
+        if "1.6" not in each["filename"] or each["filename"].endswith(".whl")
+    ]
+    desk.index.release("outer", "1.0", "Requires-Dist: inner>=1.5")
+    desk.run("outer", "--deps")
+    assert (desk.repository / "dev-python/inner/inner-1.5.ebuild").exists()
+
+
+@pytest.mark.parametrize(
+    ("files", "needed"),
+    [
+        (("pkg/a.pyx",), True),
+        (("pkg/a.pyx", "pkg/a.c"), False),
+        (("pkg/a.pyx", "pkg/a.cpp"), False),
+        (("tests/a.pyx", "setup.py"), False),
+    ],
+)
+def test_cython_is_needed_for_sources_whose_c_code_is_not_there(
+    files: tuple[str, ...], needed: bool
+) -> None:
+    assert needs_cython(Sdist("a-1", frozenset(files), ())) is needed

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,30 @@ def test_one_that_fails_does_not_stop_the_others_and_is_tried_again(overlay: Ove
     overlay.index.release("nowhere", "3")
     overlay.list(f'{LIST}\n[pypi.torn]\n[pypi.nowhere]\n[pypi.unclear]\nlicense = "MIT"\n')
     assert set(overlay.results().values()) == {"new", "unchanged"}
+
+
+def test_what_was_refused_is_not_read_again_until_something_changed(
+    overlay: Overlay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    overlay.list("[pypi.unclear]\n")
+    overlay.index.release("unclear", "1.0", "License: as you like")
+    before = overlay.report(status=1)["pypi:unclear"]
+    assert before["result"] == "refused"
+
+    def asked(*words: str, status: int = 1) -> list[str]:
+        overlay.index.asked.clear()
+        assert overlay.report(*words, status=status)["pypi:unclear"] == before
+        return sorted(overlay.index.asked)
+
+    assert asked("--dry-run") == asked() == ["/simple/unclear/"]
+    assert len(asked("--again")) > 1
+    with monkeypatch.context() as patch:
+        now = time.time()
+        patch.setattr("cloche.autogen.run.running.time.time", lambda: now + 8 * 24 * 3600)
+        assert len(asked()) > 1
+    overlay.index.release("unclear", "1.1", "License: MIT")
+    assert overlay.results() == {"pypi:unclear": "new"}
+    assert overlay.results() == {"pypi:unclear": "unchanged"}
 
 
 def test_a_fault_of_ours_in_one_package_does_not_stop_the_others(

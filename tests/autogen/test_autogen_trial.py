@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from tests.autogen.published import served
 from tests.support import Store, project
 
 from cloche.autogen.errors import RefusedError
+from cloche.autogen.imports import modules
 from cloche.autogen.marked import block, is_untouched, own_lines, sealed
 from cloche.autogen.trial import Lacking, declare, variables
 from cloche.building.diagnose import missing_in
@@ -80,6 +82,21 @@ def test_what_is_linked_to_is_needed_at_run_time_too(log: str, expected: list[st
     assert [*variables(missing, of_tests=True)] == expected[:1]
 
 
+def test_the_outermost_modules_of_a_package_are_imported() -> None:
+    site = "/usr/lib/python3.13/site-packages"
+    files = [
+        f"{site}/one/__init__.py", f"{site}/one/deep/__init__.py", f"{site}/one/a.py",
+        f"{site}/space/two/__init__.py", f"{site}/space/three.cpython-313-x86_64-linux-gnu.so",
+        f"{site}/_four.abi3.so", f"{site}/tests/__init__.py", f"{site}/x-1.dist-info/RECORD",
+        f"{site}/five-data/six.py", "/usr/bin/seven.py", "/usr/share/one/eight.py",
+        "/usr/local/lib/python3.11/dist-packages/_nine.py",
+    ]  # fmt: skip
+    assert modules(files) == {
+        "python3.11": ("_nine",),
+        "python3.13": ("one", "space.three", "space.two"),
+    }
+
+
 @pytest.mark.real
 def test_a_package_is_built_with_its_tests_and_what_they_lack_is_added(
     root_seeded: Store, fresh: Callable[[Store], Store]
@@ -125,3 +142,15 @@ def test_a_package_is_built_with_its_tests_and_what_they_lack_is_added(
         assert status == 0, said
         assert "nothing has changed" in said
         assert "0 built" in said
+        # What it needs at run time is found by importing it; its tests are in a circle.
+        case = "import unittest\nclass Test(unittest.TestCase):\n    def test_it(self):\n"
+        publish("choir", "def sing(): import song; return song.text\n", "Requires-Dist: song")
+        publish("song", 'import world\ntext = "la"\n', "Provides-Extra: test",
+                'Requires-Dist: choir; extra == "test"', __init__="",
+                test_song=f"{case}        import choir; choir.sing()\n")  # fmt: skip
+        status, said = autogen("song", "--deps", "--build", "py", "--fix")
+        assert status == 0, said
+        assert "the tests of dev-python/song-1.0 need what needs it itself" in said
+        assert "dev-python/song-1.0: Python module world was missing: RDEPEND" in said
+        (log, *_) = sorted((store.path / "logs/dev-python/song-1.0").glob("*-build.log.gz"))[::-1]
+        assert "Ran 1 test" in gzip.decompress(log.read_bytes()).decode()

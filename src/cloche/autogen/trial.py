@@ -7,11 +7,12 @@ added to its ``/etc/portage`` for the trial alone.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cloche.autogen.errors import RefusedError
+from cloche.autogen.imports import failed_import
 from cloche.autogen.marked import with_own_lines
 from cloche.autogen.text import IUSE_TEST
 from cloche.autogen.trees import Trees
@@ -29,6 +30,8 @@ from cloche.config import autounmask
 from cloche.config.errors import Origin
 from cloche.config.machine import Machine
 from cloche.config.sets import Asked
+from cloche.layers import Layer, commit, merge_layers
+from cloche.plan.depgraph import Package
 from cloche.portage.cpv import BadNameError, split_cpv
 from cloche.records.builds import recorded
 from cloche.records.events import Note
@@ -44,13 +47,17 @@ _USEDEP = "[${PYTHON_USEDEP}]"
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """Packages of a repository to build for a machine; ``tested`` are those whose tests run."""
+    """Packages of a repository to build for a machine.
+
+    ``tested`` are those whose tests run, ``imported`` those whose modules are imported.
+    """
 
     machine: Machine
     repository: str
     packages: tuple[str, ...]
     tested: tuple[str, ...]
     distdir: Path
+    imported: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +84,8 @@ Outcome = Built | tuple[BuildError, list[Lacking]]
 def build(session: Session, trial: Trial, trees: Trees) -> Outcome:
     """Build the packages; of a failure, what the ebuilds lack as far as the logs show it.
 
-    Tests that need a package which needs this one are not run, which a warning says. Raises
+    If the tests need packages that need the tested one, it is built without its tests first, and
+    its tests run over a root that has it, as Portage would do it; a note says so. Raises
     `ClocheError` where nothing can be built, such as `ResolutionError`.
     """
     try:
@@ -86,24 +94,70 @@ def build(session: Session, trial: Trial, trees: Trees) -> Outcome:
         if error.kind != "circular" or not trial.tested:
             raise
     tested = ", ".join(trial.tested)
-    text = f"the tests of {tested} need what needs it itself, so they are not run"
-    session.sink(Note(text=text, level="warning"))
-    return _build(session, replace(trial, tested=()), trees)
+    text = f"the tests of {tested} need what needs it itself: it is built without them first"
+    session.sink(Note(text=text))
+    return _in_a_circle(session, trial, trees)
 
 
-def _build(session: Session, trial: Trial, trees: Trees) -> Outcome:
-    asked = tuple(Asked(f"={cpv}", Origin(trial.machine.file)) for cpv in trial.packages)
-    name = f"autogen:{trial.machine.name}"
-    machine = replace(trial.machine, name=name, packages=asked, sets=())
+def _in_a_circle(session: Session, trial: Trial, trees: Trees) -> Outcome:
+    """Build tested packages without their tests, then all that these need, then with them."""
+    first: list[Layer] = []
+    plain = replace(trial, tested=())
+    alone = replace(plain, packages=trial.tested, imported=trial.tested)
+    done = _build(session, alone, trees, made=first)
+    if isinstance(done, tuple):
+        return done
+    with session.context(_machine(trial, trial.tested)) as pinned:
+        context = _with_settings(_over(pinned, first), trial)
+        plan = _planned(context, tuple(f"={cpv}" for cpv in trial.tested)).plan
+    others = tuple(_with_flags(each) for each in plan.packages if each.cpv not in trial.tested)
+    layers: list[Layer] = []
+    needed = replace(plain, packages=(*trial.tested, *others))
+    done = _build(session, needed, trees, made=layers)
+    if isinstance(done, tuple):
+        return done
+    last = replace(trial, packages=trial.tested, imported=())  # that root has more than it needs
+    tested = _build(session, last, trees, over=layers)
+    if isinstance(tested, tuple):
+        return tested
+    return replace(tested, built=done.built + tested.built, reused=done.reused + tested.reused)
+
+
+def _with_flags(package: Package) -> str:
+    """The package with its own USE flags, as an atom without its operator."""
+    own = {flag.lstrip("+-") for flag in package.iuse} - set(package.fixed)
+    flags = [f for f in package.use if f in own and not f.startswith("python_targets_")]
+    return f"{package.cpv}[{','.join(flags)}]" if flags else package.cpv
+
+
+def _machine(trial: Trial, packages: Iterable[str]) -> Machine:
+    asked = tuple(Asked(f"={each}", Origin(trial.machine.file)) for each in packages)
+    return replace(trial.machine, name=f"autogen:{trial.machine.name}", packages=asked, sets=())
+
+
+def _build(
+    session: Session,
+    trial: Trial,
+    trees: Trees,
+    over: Sequence[Layer] = (),
+    made: list[Layer] | None = None,
+) -> Outcome:
+    """Build over the seed with the layers ``over``; ``made`` gets the layers of what is built."""
+    machine = _machine(trial, trial.packages)
     with session.context(machine) as pinned:
-        context = _with_settings(pinned, trial)
+        context = _with_settings(_over(pinned, over), trial)
         store, place, count = context.store, context.inputs.place, context.policy.records
         with (
-            recorded(store, context.bus, place, name, count=count),
+            recorded(store, context.bus, place, machine.name, count=count),
             with_jobserver(context, session.slots) as working,
         ):
             try:
-                return build_machine(_planned(working, machine.targets))
+                builder = _planned(working, machine.targets)
+                done = build_machine(builder)
+                if made is not None:
+                    members = builder.plan.members
+                    made += builder.layers(members, done.made, where=machine.name)
+                return _imported(builder, done, trial, trees)
             except BuildError as error:
                 steps = [each for each in error.errors if isinstance(each, StepError)]
                 found = [each for step in steps for each in _lacking(context, step, trees)]
@@ -113,6 +167,28 @@ def _build(session: Session, trial: Trial, trees: Trees) -> Outcome:
                         "its project, write it with `cloche autogen pypi`, then run this again"
                     )
                 return error, found
+
+
+def _over(context: BuildContext, layers: Sequence[Layer]) -> BuildContext:
+    """The context with packages that are installed in the seed."""
+    if not layers:
+        return context
+    with context.store.workspace("circle") as room:
+        tree = room / "tree"
+        merge_layers([each.path for each in layers], tree)
+        one = commit(context.store, tree, kind="circle", label=context.inputs.machine)
+    *base, config = context.inputs.base
+    return replace(context, inputs=replace(context.inputs, base=(*base, one, config)))
+
+
+def _imported(builder: Builder, done: Built, trial: Trial, trees: Trees) -> Outcome:
+    """See that the modules of the tested packages can be imported with what they declare."""
+    for cpv in trial.imported:
+        error = failed_import(builder.context, builder, cpv)
+        if error is not None:
+            found = list(_lacking(builder.context, error, trees))
+            return BuildError((cpv,), 0, (error,)), found
+    return done
 
 
 def _planned(context: BuildContext, targets: tuple[str, ...]) -> Builder:
@@ -168,7 +244,7 @@ def _cp(cpv: str) -> str:
 
 def _lacking(context: BuildContext, error: StepError, trees: Trees) -> Iterator[Lacking]:
     """What the log of a failed step shows as missing, and a package that has it."""
-    if error.step != "build" or error.phase is None:
+    if error.step != "import" and (error.step != "build" or error.phase is None):
         return
     cpv = error.package.partition("::")[0]
     for missing in missing_in(_log_of(error)):
@@ -178,7 +254,8 @@ def _lacking(context: BuildContext, error: StepError, trees: Trees) -> Iterator[
             continue
         of_tests = error.phase == "test"
         needed = f"{cp}{_USEDEP}" if module and trees.targets_of(cp) == "each" else cp
-        for variable in variables(missing, of_tests=of_tests):
+        where = variables(missing, of_tests=of_tests) if error.step == "build" else ("RDEPEND",)
+        for variable in where:
             yield Lacking(cpv, missing.what, variable, needed, of_tests)
 
 

@@ -114,7 +114,9 @@ def build_packages(
     from cloche.autogen.repository import cache_changes, ebuild_path, replace_ebuild, write
 
     cpvs = tuple(each.ebuild.cpv for each in packages)
-    wanted = trials.Trial(project.machine(machine), repository.name, cpvs, cpvs[:1], distdir)
+    wanted = trials.Trial(
+        project.machine(machine), repository.name, cpvs, cpvs[:1], distdir, imported=cpvs[:1]
+    )
     shown = Shown(opened_display("auto", verbose=False))
     added: set[trials.Lacking] = set()
     with opened_session(options, project, machine, sink=shown) as session, shown.work_of(session):

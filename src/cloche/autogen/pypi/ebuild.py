@@ -26,6 +26,7 @@ from cloche.autogen.pypi.project import (
     Metadata,
     build_system,
     has_extensions,
+    needs_cython,
 )
 from cloche.autogen.pypi.pythons import compat, pythons
 from cloche.autogen.pypi.release import Release
@@ -93,7 +94,7 @@ def package(
     for project in (*plugins, *(["pytest"] if tests.runner == "pytest" else [])):
         of_tests.package(Requirement(project))
     native = has_extensions(sdist, build, (wheel.is_pure for wheel in release.wheels))
-    bdepend = _bdepend(build, metadata, names, scope, naming, cp)
+    bdepend = _bdepend(build, metadata, sdist, names, scope, naming, cp)
     named, said = _licence(published, policy, trees)
     wanted = needs_with(tests.requires, TEST_EXTRAS, scope, of_tests, where)
     if wanted:
@@ -147,6 +148,7 @@ def _sources(names: SdistNames) -> Iterator[str]:
 def _bdepend(
     build: BuildSystem,
     metadata: Metadata,
+    sdist: Sdist,
     names: SdistNames,
     scope: Scope,
     naming: Naming,
@@ -159,6 +161,8 @@ def _bdepend(
         wanted = list(build.requires)
     if build.in_tree:  # it is its own backend, which runs with what it needs at run time
         wanted += [each for each in metadata.requires if each not in wanted]
+    if needs_cython(sdist) and not any(canonicalize_name(w.name) == "cython" for w in wanted):
+        wanted.append(Requirement("cython"))
     found = list(needs(wanted, scope, (), naming, where))
     # A build that is its own backend needs itself only where it is not there yet.
     found = [each for each in found if not (isinstance(each, Atom) and each.cp == cp)]

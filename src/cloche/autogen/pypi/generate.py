@@ -29,7 +29,7 @@ from cloche.autogen.pypi.project import (
     read_pyproject,
     sdist_metadata,
 )
-from cloche.autogen.pypi.release import Release, chosen, missing
+from cloche.autogen.pypi.release import Release, chosen, missing, with_source
 from cloche.autogen.pypi.rust import manifest_of
 from cloche.autogen.repository import check_distfile, source_of, versions_of
 from cloche.autogen.rust import crates
@@ -297,8 +297,10 @@ def _runs(requires: str | None, targets: tuple[str, ...]) -> bool:
 
 
 def _newest_of(page: Page, specifier: SpecifierSet) -> Version:
-    """The newest release that a specifier accepts and that is not withdrawn."""
+    """The newest release that a specifier accepts and that is not withdrawn, if one has it with a
+    source archive."""
     usable = {f.version for f in page.files if f.yanked is None}
+    usable = usable & with_source(page) or usable
     found = list(specifier.filter(sorted(usable)))
     if not found:
         what = f"no release is accepted by “{specifier}”"

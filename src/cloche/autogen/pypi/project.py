@@ -20,6 +20,7 @@ _EXTRA = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 _RUST = ("maturin", "setuptools-rust")
 # A crate of the project's own, not of its tests or of another project in it.
+_ASIDE = re.compile(r"/(?:tests?|docs?|examples?|benchmarks?|[^/]*_templates?)/")
 _CARGO = re.compile(r"(?:(?!(?:tests?|docs?|examples?|vendor)/)(?:src/)?[^/]+/)?Cargo\.toml")
 
 _UNRELIABLE = ("1.", "2.0", "2.1")  # before PEP 643, an sdist's metadata may lack anything
@@ -215,6 +216,17 @@ def has_extensions(sdist: Sdist, build: BuildSystem, wheels: Iterable[bool]) -> 
     native = any(name.endswith((".c", ".cc", ".cpp", ".pyx", ".rs")) for name in sdist.names)
     pyproject = sdist.text("pyproject.toml") or ""
     return bool(native and (re.search(words, setup) or "ext-modules" in pyproject))
+
+
+def needs_cython(sdist: Sdist) -> bool:
+    """Whether Cython has to write C code that is not in the sdist.
+
+    Backends of projects' own often say so only when they are run. Tests, and what a build leaves
+    out, do not count.
+    """
+    sources = {name.rpartition(".")[0] for name in sdist.names if name.endswith((".c", ".cpp"))}
+    cython = {name.removesuffix(".pyx") for name in sdist.names if name.endswith(".pyx")}
+    return any(not _ASIDE.search(f"/{name}") for name in cython - sources)
 
 
 def is_rust(sdist: Sdist, build: BuildSystem, *, native: bool) -> bool:

@@ -63,7 +63,7 @@ def missing(page: Page, kept: Collection[Version]) -> tuple[str, ...]:
     that have no source archive."""
     said = []
     newer = [v for v in page.versions if kept and not v.is_prerelease and v > max(kept)]
-    if lacking := [str(version) for version in newer if version not in _with_source(page)]:
+    if lacking := [str(version) for version in newer if version not in with_source(page)]:
         said.append(f"{page.project} {', '.join(lacking)} has no source archive")
     for version in sorted(kept):
         files = [file for file in page.files if file.version == version]
@@ -75,7 +75,8 @@ def missing(page: Page, kept: Collection[Version]) -> tuple[str, ...]:
     return tuple(said)
 
 
-def _with_source(page: Page) -> set[Version]:
+def with_source(page: Page) -> set[Version]:
+    """The releases that have a source archive."""
     return {file.version for file in page.files if file.name.endswith(_SDISTS)}
 
 
@@ -83,7 +84,7 @@ def _newest(page: Page) -> Version:
     """The newest final release that is not withdrawn, else the newest pre-release."""
     usable = {file.version for file in page.files if file.yanked is None}
     usable = {version for version in usable if fault(version) is None}
-    usable = usable & _with_source(page) or usable
+    usable = usable & with_source(page) or usable
     final = [version for version in usable if not version.is_prerelease]
     if not usable:
         what = "no release can be used: none is there, or each was withdrawn or is a dev release"

@@ -17,13 +17,19 @@ from typing import IO
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A package that was written: for which state of upstream's, and with which options."""
+    """A package that was written: for which state of upstream's, and with which options.
+
+    ``refused`` is the reason of one that was not, ``tried`` when that was (seconds of the epoch),
+    and ``cpvs`` the ebuilds that it had before.
+    """
 
     package: str
     state: str
     options: str
     cpvs: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    refused: str = ""
+    tried: int = 0
 
 
 class Record(contextlib.AbstractContextManager["Record"]):
@@ -74,6 +80,7 @@ def _read(line: str) -> Done | None:
         data = json.loads(line)
         package, state, options = (str(data[key]) for key in ("package", "state", "options"))
         cpvs, notes = (tuple(map(str, data[key])) for key in ("cpvs", "notes"))
-        return Done(package, state, options, cpvs, notes)
+        refused, tried = str(data.get("refused", "")), int(data.get("tried", 0))
+        return Done(package, state, options, cpvs, notes, refused, tried)
     except (ValueError, KeyError, TypeError):
         return None

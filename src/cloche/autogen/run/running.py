@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -20,6 +21,7 @@ from cloche.errors import ClocheError, Exit, host_trouble
 from cloche.portage.repository import Repository
 
 _ENOUGH = 10  # failures in a row, after which upstream itself must be down
+_PATIENCE = 7 * 24 * 3600  # seconds after which a refused release is tried again
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,8 @@ class Run:
             options = hashlib.sha256(repr(entry).encode()).hexdigest()
             known = self.record.of(str(entry))
             if known is not None and not self.again and self._holds(known, state, options):
-                return Outcome(str(entry), "unchanged", known.cpvs)
+                result: Result = "refused" if known.refused else "unchanged"
+                return Outcome(str(entry), result, known.cpvs, reason=known.refused)
             return self._made(entry, Done(str(entry), state, options))
         except ClocheError as error:
             return self._failure(entry, error)
@@ -85,8 +88,10 @@ class Run:
             return self._failure(entry, ClocheError(what, status=Exit.FAILED))
 
     def _holds(self, known: Done, state: str, options: str) -> bool:
-        """Whether nothing changed since a package was written."""
+        """Whether nothing changed since a package was written, or not long ago refused."""
         same = (known.state, known.options) == (state, options)
+        if known.refused:  # repositories may have changed, or where sources come from
+            return same and time.time() - known.tried < _PATIENCE
         return same and all(ebuild_path(self.repository.path, v).exists() for v in known.cpvs)
 
     def _made(self, entry: Entry, done: Done) -> Outcome:
@@ -99,6 +104,7 @@ class Run:
             except ClocheError as error:
                 errors.append(error)
         if len(errors) == len(entry.versions):
+            self._refused(done, errors)
             raise errors[0]
         cpvs = tuple(dict.fromkeys(each.found.cpv for each in written))
         notes = tuple(dict.fromkeys(note for each in written for note in each.found.notes))
@@ -112,6 +118,18 @@ class Run:
         if not self.dry_run:
             self.record.take(replace(done, cpvs=cpvs, notes=notes))
         return outcome
+
+    def _refused(self, done: Done, errors: Sequence[ClocheError]) -> None:
+        """Note that no version of a release can be written, so that it is not read each time."""
+        final = all(
+            _result(each) == "refused" and not isinstance(each, NotPublishedError)
+            for each in errors
+        )
+        if final and not self.dry_run:
+            known = self.record.of(done.package)
+            cpvs = known.cpvs if known is not None else ()
+            now = int(time.time())
+            self.record.take(replace(done, cpvs=cpvs, refused=str(errors[0]), tried=now))
 
     def _written(self, packages: Sequence[Package]) -> list[_Written]:
         """Write packages that belong together: all of them, or none."""

@@ -8,8 +8,9 @@
 # @BLURB: as much of Gentoo's eclass of this name as autogen's ebuilds use
 # @DESCRIPTION:
 # Gentoo's own eclass is not a part of this repository. This one has its names and is
-# written for tests. There is one target, the seed's Python 3.11. A wheel is built by the
-# backend's hook (PEP 517) and unpacked, without a network.
+# written for tests. The target is the seed's Python, that of Debian 12 or 13; a package is
+# built for one of them. A wheel is built by the backend's hook (PEP 517) and unpacked,
+# without a network.
 
 case ${EAPI} in
 	8) ;;
@@ -35,19 +36,27 @@ _DISTUTILS_R1_ECLASS=1
 # @OUTPUT_VARIABLE
 # @DESCRIPTION:
 # What follows a dependency that must have the same targets.
-PYTHON_USEDEP="python_targets_python3_11(-)?"
-
-has python3_11 "${PYTHON_COMPAT[@]}" || die "not for python3_11"
-IUSE="python_targets_python3_11"
-REQUIRED_USE="python_targets_python3_11"
-RDEPEND="python_targets_python3_11? ( dev-lang/python:3.11 )"
+PYTHON_USEDEP=
+IUSE=
+RDEPEND=
+for _distutils_each in python3_11 python3_13; do
+	has "${_distutils_each}" "${PYTHON_COMPAT[@]}" || continue
+	PYTHON_USEDEP+="${PYTHON_USEDEP:+,}python_targets_${_distutils_each}(-)?"
+	IUSE+=" python_targets_${_distutils_each}"
+	RDEPEND+=" python_targets_${_distutils_each}? ( dev-lang/python:${_distutils_each/python3_/3.} )"
+done
+unset _distutils_each
+[[ ${IUSE} ]] || die "neither for Python 3.11 nor 3.13"
+REQUIRED_USE="^^ ( ${IUSE} )"
 BDEPEND="${RDEPEND}"
 case ${DISTUTILS_USE_PEP517} in
 	flit) BDEPEND+=" dev-python/flit-core[${PYTHON_USEDEP}]" ;;
 	flit_scm) BDEPEND+=" dev-python/flit-core[${PYTHON_USEDEP}] dev-python/flit-scm[${PYTHON_USEDEP}]" ;;
 	poetry) BDEPEND+=" dev-python/poetry-core[${PYTHON_USEDEP}]" ;;
 	setuptools) BDEPEND+=" >=dev-python/setuptools-78.1.0[${PYTHON_USEDEP}]" ;;
-	hatchling|pbr|pdm-backend|meson-python|scikit-build-core|uv-build)
+	jupyter) BDEPEND+=" dev-python/jupyter-packaging[${PYTHON_USEDEP}]" ;;
+	maturin) BDEPEND+=" dev-util/maturin[${PYTHON_USEDEP}]" ;;
+	hatchling|pbr|pdm-backend|meson-python|scikit-build-core|sip|uv-build)
 		BDEPEND+=" dev-python/${DISTUTILS_USE_PEP517}[${PYTHON_USEDEP}]"
 		;;
 	standalone) ;;
@@ -61,14 +70,16 @@ esac
 # @DESCRIPTION:
 # Print a dependency for the targets that match a pattern.
 python_gen_cond_dep() {
-	local dep=${1} pattern
+	local dep=${1} pattern target
 	shift
-	for pattern; do
-		pattern=${pattern#python}
-		if [[ ${pattern/_/.} == 3.11 ]]; then
-			echo "python_targets_python3_11? ( ${dep//\$\{PYTHON_USEDEP\}/python_targets_python3_11(-)} )"
-			return
-		fi
+	for target in python3_11 python3_13; do
+		has "${target}" "${PYTHON_COMPAT[@]}" || continue
+		for pattern; do
+			pattern=${pattern#python}
+			if [[ ${pattern/_/.} == "${target/python3_/3.}" ]]; then
+				echo "python_targets_${target}? ( ${dep//\$\{PYTHON_USEDEP\}/python_targets_${target}(-)} )"
+			fi
+		done
 	done
 }
 
@@ -93,16 +104,25 @@ distutils_enable_tests() {
 	return 0
 }
 
-# Where Python of the seed looks for modules before it looks at those of its distribution.
-_DISTUTILS_SITE=/usr/local/lib/python3.11/dist-packages
+# @FUNCTION: _distutils_python
+# @INTERNAL
+# @DESCRIPTION:
+# Set EPYTHON, and _DISTUTILS_SITE: where Python of the seed looks for modules before it looks
+# at those of its distribution.
+_distutils_python() {
+	EPYTHON=python3.11
+	in_iuse python_targets_python3_13 && use python_targets_python3_13 && EPYTHON=python3.13
+	_DISTUTILS_SITE=/usr/local/lib/${EPYTHON}/dist-packages
+}
 
 # @FUNCTION: distutils-r1_src_compile
 # @DESCRIPTION:
 # Build a wheel, and unpack it below BUILD_DIR, scripts included.
 distutils-r1_src_compile() {
+	_distutils_python
 	export BUILD_DIR=${WORKDIR}/build
 	mkdir -p "${BUILD_DIR}/wheel" || die
-	python3.11 - "${BUILD_DIR}" "${_DISTUTILS_SITE}" <<-'EOF' || die "no wheel"
+	${EPYTHON} - "${BUILD_DIR}" "${_DISTUTILS_SITE}" <<-'EOF' || die "no wheel"
 		import configparser, importlib, os, pathlib, sys, tomllib, zipfile
 		build, site = sys.argv[1:]
 		legacy = "setuptools.build_meta:__legacy__"
@@ -139,27 +159,46 @@ distutils-r1_src_compile() {
 		        module, _, call = where.partition(":")
 		        target = root / "usr/bin" / script
 		        target.parent.mkdir(parents=True, exist_ok=True)
-		        target.write_text(f"#!/usr/bin/python3.11\nimport sys\nfrom {module} import {call.split('.')[0]}\nsys.exit({call}())\n")
+		        target.write_text(f"#!{sys.executable}\nimport sys\nfrom {module} import {call.split('.')[0]}\nsys.exit({call}())\n")
 		        target.chmod(0o755)
 	EOF
 }
 
+# @FUNCTION: epytest
+# @USAGE: [<argument>...]
+# @DESCRIPTION:
+# Run pytest with the plugins and without the tests that the ebuild names.
+epytest() {
+	local each args=( -v -p no:cacheprovider )
+	for each in "${EPYTEST_PLUGINS[@]}"; do
+		args+=( -p "$(_distutils_plugin "${each}")" )
+	done
+	for each in "${EPYTEST_DESELECT[@]}"; do
+		args+=( --deselect "${each}" )
+	done
+	for each in "${EPYTEST_IGNORE[@]}"; do
+		args+=( --ignore "${each}" )
+	done
+	${EPYTHON} -m pytest "${args[@]}" "${@}" || die "tests failed"
+}
+
 # @FUNCTION: distutils-r1_src_test
 # @DESCRIPTION:
-# Run the tests against what was built.
+# Run the tests against what was built: by the ebuild's python_test, if it has one.
 distutils-r1_src_test() {
-	local plugin args=()
+	_distutils_python
 	local -x PYTHONPATH=${BUILD_DIR}/install${_DISTUTILS_SITE} PYTHONDONTWRITEBYTECODE=1
 	local -x PATH=${BUILD_DIR}/install/usr/bin:${PATH} PYTEST_DISABLE_PLUGIN_AUTOLOAD=1
+	if declare -F python_test >/dev/null; then
+		python_test
+		return
+	fi
 	case ${_DISTUTILS_TEST_RUNNER} in
 		pytest)
-			for plugin in "${EPYTEST_PLUGINS[@]}"; do
-				args+=( -p "$(_distutils_plugin "${plugin}")" )
-			done
-			python3.11 -m pytest -v -p no:cacheprovider "${args[@]}" || die "tests failed"
+			epytest
 			;;
 		unittest)
-			python3.11 -m unittest discover -v |& tee "${T}/tests.log"
+			${EPYTHON} -m unittest discover -v |& tee "${T}/tests.log"
 			(( PIPESTATUS[0] == 0 )) || die "tests failed"
 			! grep -q "^Ran 0 tests" "${T}/tests.log" || die "no tests were found"
 			;;
@@ -172,7 +211,7 @@ distutils-r1_src_test() {
 # @DESCRIPTION:
 # Print the module of a plugin, as its entry point says.
 _distutils_plugin() {
-	python3.11 - "${1}" <<-EOF || die
+	${EPYTHON} - "${1}" <<-EOF || die
 		import importlib.metadata, sys
 		found = importlib.metadata.distribution(sys.argv[1]).entry_points.select(group="pytest11")
 		print(next(iter(found)).value)
