@@ -42,6 +42,7 @@ class Forge:
     """
 
     address: str = ""
+    name: str = NAME
     about: dict[str, Any] = field(default_factory=dict)
     releases: list[dict[str, Any]] = field(default_factory=list)
     tags: dict[str, str] = field(default_factory=dict)
@@ -55,24 +56,26 @@ class Forge:
         content = json.dumps([name, sorted(files.items())])
         commit = hashlib.sha1(content.encode(), usedforsecurity=False).hexdigest()
         self.tags[name] = commit
-        stem = top or f"hello-{name.removeprefix('v')}"
-        self.files[f"/{NAME}/archive/refs/tags/{name}.tar.gz"] = git_archive(stem, commit, files)
+        stem = top or f"{self.name.partition('/')[2]}-{name.removeprefix('v')}"
+        self.files[f"/{self.name}/archive/refs/tags/{name}.tar.gz"] = git_archive(
+            stem, commit, files
+        )
 
     def release(self, tag: str, files: Mapping[str, str] | None = None, **more: Any) -> None:
         """Make a release with its tag."""
         self.tag(tag, files or {"meson.build": MESON})
-        page = f"{self.address}/{NAME}/releases/tag/{tag}"
+        page = f"{self.address}/{self.name}/releases/tag/{tag}"
         self.releases.insert(0, {
-            "url": f"{self.address}/repos/{NAME}/releases/{len(self.releases) + 1}",
+            "url": f"{self.address}/repos/{self.name}/releases/{len(self.releases) + 1}",
             "html_url": page, "id": len(self.releases) + 1, "tag_name": tag, "name": tag,
             "target_commitish": "main", "draft": False, "prerelease": False, "body": "News",
             "created_at": "2026-01-01T00:00:00Z", "published_at": "2026-01-01T00:00:00Z",
-            "tarball_url": f"{self.address}/repos/{NAME}/tarball/{tag}", "assets": [], **more,
+            "tarball_url": f"{self.address}/repos/{self.name}/tarball/{tag}", "assets": [], **more,
         })  # fmt: skip
 
     def asset(self, tag: str, name: str, data: bytes, **more: Any) -> None:
         """Add a file to a release."""
-        path = f"/{NAME}/releases/download/{tag}/{name}"
+        path = f"/{self.name}/releases/download/{tag}/{name}"
         self.files[path] = data
         release = next(each for each in self.releases if each["tag_name"] == tag)
         release["assets"].append({
@@ -87,21 +90,21 @@ class Forge:
 
     def answer(self, path: str) -> Any:
         """The data of an answer; None if there is none."""
-        if path == f"/repos/{NAME}":
+        if path == f"/repos/{self.name}":
             return self.about
-        if path == f"/repos/{NAME}/releases":
+        if path == f"/repos/{self.name}/releases":
             return self.releases
-        if path == f"/repos/{NAME}/tags":
+        if path == f"/repos/{self.name}/tags":
             return [{"name": name, "commit": {"sha": sha}} for name, sha in self.tags.items()]
         kind, _, tag = path.partition("/commits/tags/")
-        if kind == f"/repos/{NAME}" and tag in self.tags:
+        if kind == f"/repos/{self.name}" and tag in self.tags:
             return {"sha": self.tags[tag], "commit": {"message": "Release"}}
         return None
 
 
 @contextlib.contextmanager
-def served_forge() -> Iterator[Forge]:
-    forge = Forge()
+def served_forge(name: str = NAME) -> Iterator[Forge]:
+    forge = Forge(name=name)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -165,8 +168,9 @@ def served_forge() -> Iterator[Forge]:
 
     with on_loopback(Handler) as forge.address:
         forge.about = {
-            "id": 1, "name": "hello", "full_name": NAME, "private": False, "fork": False,
-            "html_url": f"{forge.address}/{NAME}", "description": "Says hello.",
+            "id": 1, "name": name.partition("/")[2], "full_name": name, "private": False,
+            "fork": False,
+            "html_url": f"{forge.address}/{name}", "description": "Says hello.",
             "homepage": "https://hello.example.org/", "archived": False, "disabled": False,
             "license": {"key": "mit", "name": "MIT License", "spdx_id": "MIT", "url": None},
             "default_branch": "main",
