@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -154,3 +156,11 @@ def test_a_package_is_built_with_its_tests_and_what_they_lack_is_added(
         assert "dev-python/song-1.0: Python module world was missing: RDEPEND" in said
         (log, *_) = sorted((store.path / "logs/dev-python/song-1.0").glob("*-build.log.gz"))[::-1]
         assert "Ran 1 test" in gzip.decompress(log.read_bytes()).decode()
+        # A run keeps the cache, too.
+        (place / "autogen.toml").write_text("[pypi.greet]\n[pypi.choir]\n")
+        shutil.rmtree(cache)
+        words = ("--index-url", f"{index.address}/simple/", "--distdir", place / "dist")
+        done = store.cloche("autogen", "run", "--json", "--cache", "py", *words, cwd=place)
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["counts"]["failed"] == 0
+        assert (cache / "song-1.0").is_file()

@@ -204,13 +204,13 @@ def _planned(context: BuildContext, targets: tuple[str, ...]) -> Builder:
     return resolve_and_plan(_with_files(context, {f"package.use/{_NAME}-needed": text}), targets)
 
 
-def cache_entries(session: Session, trial: Trial) -> Mapping[str, str]:
-    """``metadata/md5-cache`` of the repository (PMS 14) by cpv, made by the seed's Portage.
+def cache_entries(session: Session, machine: Machine, repository: str) -> Mapping[str, str]:
+    """``metadata/md5-cache`` of a repository (PMS 14) by cpv, made by the seed's Portage.
 
     Raises `ClocheError`.
     """
-    with session.context(trial.machine) as context:
-        repo = context.inputs.repos[trial.repository]
+    with session.context(machine) as context:
+        repo = context.inputs.repos[repository]
         return metadata.cache_entries(context, repo)
 
 

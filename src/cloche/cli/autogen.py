@@ -132,7 +132,9 @@ def build_packages(
             added.update(new)
             for each in new:
                 say(f"{each.cpv}: {each.what} was missing: {each.lines[1]}")
-        cache = cache_changes(repository, trials.cache_entries(session, wanted))
+        cache = cache_changes(
+            repository, trials.cache_entries(session, wanted.machine, repository.name)
+        )
     write(repository.path, [cache])
     say(f"{done.built} built, {done.reused} reused")
 

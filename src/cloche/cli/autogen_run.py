@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cloche.cli.complete import complete_machine
 from cloche.cli.options import Options, project_or_none, say
 from cloche.errors import Exit
 
@@ -18,11 +19,14 @@ if TYPE_CHECKING:
     from cloche.autogen.run.listed import Kind, Listing
     from cloche.autogen.run.report import Outcome
     from cloche.autogen.run.upstream import Upstream
+    from cloche.config.project import Project
     from cloche.portage.repository import Repository
 
 DIRECTORY = click.Path(exists=True, file_okay=False, path_type=Path)
 PLACE = click.Path(dir_okay=False, path_type=Path)
-OPTIONS_OF_TIMERS = ("into", "repos", "index_url", "api_url", "crates_url", "distdir", "report")
+OPTIONS_OF_TIMERS = (
+    *("into", "repos", "index_url", "api_url", "crates_url", "distdir", "machine", "report"),
+)
 
 
 @click.command(
@@ -57,6 +61,13 @@ Examples:
     type=click.Path(file_okay=False, path_type=Path),
     help="Where source archives are kept [~/.cache/cloche/distfiles].",
 )
+@click.option(
+    "--cache",
+    "machine",
+    metavar="MACHINE",
+    shell_complete=complete_machine,
+    help="Also write metadata/md5-cache, by the Portage of this machine's seed.",
+)
 @click.option("--report", type=PLACE, help="Write the report to a file, as JSON.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option(
@@ -78,6 +89,7 @@ def run(
     api_url: str | None,
     crates_url: str | None,
     distdir: Path | None,
+    machine: str | None,
     report: Path | None,
     as_json: bool,
     timer: str | None,
@@ -98,7 +110,7 @@ def run(
     listed = listed or options.directory / "autogen.toml"
     listing = read_listing(listed)
     given = into or listing.repository
-    project = None if given is not None else project_or_none(options)
+    project = None if given is not None and machine is None else project_or_none(options)
     repository = found_repository(frame.target_of(project, given).absolute())
     if timer is not None:
         _print_timer(context, timer, listed, repository)
@@ -107,6 +119,8 @@ def run(
         if not report.absolute().parent.is_dir():
             raise click.BadParameter(f"{report.parent} is not there", param_hint="--report")
         check_writable(report.absolute())
+    if machine is not None:
+        project = _checked(project, machine, repository)
     places = (repository.path, *repos, *listing.repos, *frame.places_of(options, project))
     distdir = (distdir or frame.cache_directory() / "distfiles").absolute()
     addresses = (index_url, api_url, crates_url)
@@ -119,8 +133,37 @@ def run(
     else:
         for line in lines(outcomes):
             click.echo(line)
+    if project is not None and machine is not None and not dry_run:
+        _write_cache(options, project, machine, repository)
     if any(each.is_failure for each in outcomes):
         context.exit(Exit.FAILED)
+
+
+def _checked(project: Project | None, machine: str, repository: Repository) -> Project:
+    """The project, if its machine sees the repository. Raises `click.UsageError`, `ClocheError`."""
+    if project is None:
+        raise click.UsageError("--cache needs a project")
+    project.machine(machine)
+    own = {repo.path.resolve() for repo in project.repos.values() if repo.path is not None}
+    if repository.path.resolve() not in own:
+        what = f"{repository.path} is none of the project's repositories"
+        raise click.BadParameter(f"{what}: add it to cloche.toml", param_hint="--cache")
+    return project
+
+
+def _write_cache(options: Options, project: Project, machine: str, repository: Repository) -> None:
+    """Write metadata/md5-cache where it differs. Raises `ClocheError`."""
+    from cloche.autogen.lock import alone
+    from cloche.autogen.repository import cache_changes, write
+    from cloche.autogen.trial import cache_entries
+    from cloche.cli.options import opened_session
+    from cloche.cli.showing import Shown, opened_display
+
+    shown = Shown(opened_display("auto", verbose=False))
+    with opened_session(options, project, machine, sink=shown) as session, shown.work_of(session):
+        entries = cache_entries(session, project.machine(machine), repository.name)
+    with alone(repository.path):
+        write(repository.path, [cache_changes(repository, entries)])
 
 
 def _outcomes(
