@@ -12,6 +12,7 @@ from portage.dep import use_reduce
 from tests.autogen.published import BACKEND, Desk, metadata, repository, tarball, wheel
 
 from cloche.autogen.pypi.archive import Sdist
+from cloche.autogen.pypi.checks import Checks, phases
 from cloche.autogen.pypi.project import needs_cython
 from cloche.errors import ClocheError, Exit
 
@@ -402,3 +403,21 @@ def test_cython_is_needed_for_sources_whose_c_code_is_not_there(
     files: tuple[str, ...], needed: bool
 ) -> None:
     assert needs_cython(Sdist("a-1", frozenset(files), ())) is needed
+
+
+@pytest.mark.parametrize(
+    ("names", "run"),
+    [
+        (("regex/__init__.py", "regex/tests/test_it.py", "setup.py"), "epytest --pyargs regex"),
+        (("zmq/__init__.py", "tests/test_it.py"), "epytest"),
+        (("src/zmq/__init__.py", "tests/__init__.py", "tests/test_it.py"), None),
+    ],
+)
+def test_tests_of_native_code_do_not_import_the_sources(
+    names: tuple[str, ...], run: str | None
+) -> None:
+    found = phases(Checks("pytest"), Sdist("a-1", frozenset(names), ()), native=True)
+    top = names[0].partition("/")[0]
+    made = ("", "python_test() {", f"\trm -rf {top} || die", f"\t{run}", "}")
+    assert found == (made if run else ())
+    assert phases(Checks("pytest"), Sdist("a-1", frozenset(names), ()), native=False) == ()

@@ -15,6 +15,7 @@ from cloche.autogen.pypi.markers import Scope, conditions
 from cloche.autogen.pypi.project import Metadata, requirement
 
 TEST_EXTRAS = ("test", "tests", "testing", "pytest")
+_PACKAGE = re.compile(r"((?!tests?/|docs?/|examples?/)[A-Za-z]\w*)/__init__\.py")
 _TESTS = re.compile(r"(?:.*/)?(?:test_[^/]*|[^/]*_test)\.py|(?:.*/)?tests?/[^/]*\.py")
 
 # Tools of who works on a project, not needed for its tests; Gentoo's policy leaves coverage out.
@@ -133,3 +134,23 @@ def _is_discovered(name: str, names: frozenset[str]) -> bool:
     parts = name.split("/")[:-1]
     above = ("/".join(parts[:number]) for number in range(1, len(parts) + 1))
     return all(f"{each}/__init__.py" in names for each in above)
+
+
+def phases(checks: Checks, sdist: Sdist, *, native: bool) -> tuple[str, ...]:
+    """``python_test``, where the sources would be imported instead of what was built of them.
+
+    Python looks into the current directory first, and a package there has no extension modules.
+    """
+    found = sorted({m[1] for name in sdist.names if (m := _PACKAGE.fullmatch(name))})
+    if not native or checks.runner != "pytest" or not found:
+        return ()
+    inside = [
+        each
+        for each in found
+        if any(_TESTS.fullmatch(name) for name in sdist.names if name.startswith(f"{each}/"))
+    ]
+    outside = any(
+        _TESTS.fullmatch(name) for name in sdist.names if name.partition("/")[0] not in found
+    )
+    run = "epytest" if outside or not inside else f"epytest --pyargs {' '.join(inside)}"
+    return ("", "python_test() {", f"\trm -rf {' '.join(found)} || die", f"\t{run}", "}")

@@ -17,7 +17,7 @@ from cloche.autogen.package import Ebuild, Maintainer, Package, Source
 from cloche.autogen.pypi import licences
 from cloche.autogen.pypi.archive import Sdist
 from cloche.autogen.pypi.backends import STANDALONE, backend, is_brought
-from cloche.autogen.pypi.checks import OWN_PLUGIN, TEST_EXTRAS, Checks, checks
+from cloche.autogen.pypi.checks import OWN_PLUGIN, TEST_EXTRAS, Checks, checks, phases
 from cloche.autogen.pypi.markers import Scope
 from cloche.autogen.pypi.names import SdistNames, sdist_names
 from cloche.autogen.pypi.needs import Naming, merged, needs, needs_with, wanted_extras
@@ -116,7 +116,7 @@ def package(
             *needs(metadata.requires, scope, extras, naming, where),
         ),
         bdepend=bdepend,
-        after=tuple(_after(tests, bdepend)),
+        after=(*_after(tests, bdepend), *phases(tests, sdist, native=native)),
     )
     flags = tuple((extra, f"Install what its extra “{extra}” needs") for extra in extras)
     notes = [f"{ebuild.cpv}: {each}" for each in said]
