@@ -64,6 +64,11 @@ proof-%: setup-dev
 	@scripts/host-packages proof
 	@CLOCHE_TESTS_MUST_RUN=1 $(BIN)/python -m pytest -m 'proof(name="$*")' --durations=0
 
+proof-autogen: setup-dev  ## write, build and import 60 Python packages; takes hours, resumes; AUTOGEN picks some
+	@scripts/host-packages proof
+	@CLOCHE_TESTS_MUST_RUN=1 $(BIN)/python -m pytest -m 'proof(name="autogen")' --durations=0
+	@$(BIN)/python scripts/proof-autogen $(AUTOGEN)
+
 proof-native: setup-dev  ## grow native Gentoo from Debian, and compare its generations; takes hours, resumes
 	@scripts/host-packages run
 	@$(BIN)/python scripts/proof-native $(STAGES)
@@ -71,7 +76,6 @@ proof-native: setup-dev  ## grow native Gentoo from Debian, and compare its gene
 proof-kills:  ## prove that 240 kills lose nothing
 proof-engines:  ## prove that every engine, virtual machines too, builds the same layers
 
-proof-autogen:  ## prove that of 60 Python packages each gets an ebuild or a reason
 proof-acceptance:  ## prove by 320 pairs of configurations that no package is accepted wrongly
 proof-catalyst:  ## prove that a small release is what catalyst makes of the same specs
 proof-cluster:  ## measure two workers against one, layers against rsync, and what a task costs
