@@ -40,6 +40,11 @@ src_unpack() {{
 }}
 
 src_install() {{
+	local each
+	for each in wheel/*.data/scripts/*; do
+		[[ -e ${{each}} ]] && dobin "${{each}}"
+	done
+	rm -rf wheel/*.data || die
 	insinto /usr/local/lib/python3.13/dist-packages
 	doins -r wheel/.
 }}
