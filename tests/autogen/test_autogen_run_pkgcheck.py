@@ -26,7 +26,7 @@ S="${WORKDIR}"
 LICENSE="MIT"
 SLOT="%s"
 KEYWORDS="~amd64"
-IUSE="python_targets_python3_11"
+IUSE="python_targets_python3_11 python_targets_python3_13"
 """
 
 # As Gentoo's reads the variables; nothing is fetched from these addresses.
@@ -56,10 +56,11 @@ def main_repository(place: Path) -> None:
     (place / "eclass/cargo.eclass").write_text(CARGO)
     for name in ("MIT", "GPL-2+", "Apache-2.0", "BSD"):
         (place / "licenses" / name).write_text("Do what it says.\n")
-    for cpv, slot in (("dev-lang/python-3.11.9", "3.11"), ("dev-python/hatchling-1", "0"),
+    for cpv, slot in (("dev-lang/python-3.11.9", "3.11"), ("dev-lang/python-3.13.2", "3.13"),
+                      ("dev-python/hatchling-1", "0"),
                       ("dev-python/pytest-9", "0"), ("dev-python/requests-2.30", "0")):  # fmt: skip
         directory = place / cpv.rpartition("-")[0]
-        directory.mkdir(parents=True)
+        directory.mkdir(parents=True, exist_ok=True)
         (directory / f"{cpv.partition('/')[2]}.ebuild").write_text(PYTHON % slot)
 
 
