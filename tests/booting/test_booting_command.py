@@ -13,7 +13,7 @@ from cloche.booting import nspawn
 from cloche.booting.command import DirectKernel, Forward, Hardware, command
 from cloche.booting.errors import BootError
 from cloche.booting.firmware import Firmware, uefi
-from cloche.booting.guests import check_forward
+from cloche.booting.guests import check_forward, check_own
 from cloche.booting.media import Medium
 
 DISK = Medium(Path("/images/a,b.qcow2"), "disk", "qcow2", ("uefi",))
@@ -132,3 +132,17 @@ def test_a_root_without_an_init_is_refused(tmp_path: Path) -> None:
     (tmp_path / "sbin").mkdir()
     (tmp_path / "sbin/init").symlink_to("/bin/busybox")  # leads somewhere inside only
     assert nspawn.has_init(tmp_path)
+
+
+def test_what_is_written_is_neither_the_image_nor_the_stores(tmp_path: Path) -> None:
+    blob, image, log = (tmp_path / name for name in ("blob", "disk.raw", "log"))
+    blob.write_bytes(b"disk")
+    image.hardlink_to(blob)
+    check_own(log, image)  # it is not there
+    log.write_text("earlier")
+    check_own(log, image)
+    with pytest.raises(BootError, match="the image itself"):
+        check_own(image, image)
+    with pytest.raises(BootError, match="hard links"):
+        check_own(blob, None)
+    assert blob.read_bytes() == b"disk"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import struct
 import subprocess
@@ -194,3 +195,9 @@ def test_a_compressed_file_is_a_tarball_by_its_name_alone(tmp_path: Path) -> Non
     (tmp_path / "disk.raw.xz").write_bytes(b"\xfd7zXZ\0" + bytes(600))
     with pytest.raises(BootError, match="the image is compressed; unpack it"):
         medium(tmp_path / "disk.raw.xz")
+
+
+def test_what_is_no_file_is_not_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(BootError, match="neither a file nor a disk"):
+        medium(tmp_path / "fifo")

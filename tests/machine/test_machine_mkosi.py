@@ -119,6 +119,34 @@ def test_a_wrong_profile_is_told_before_there_is_a_store(root_seeded: Store, gro
     assert told.returncode == 2
     assert "make.profile: own has no profile defualt; `cloche -C mkosi.cloche" in told.stderr
     assert not (place / "store").exists()
+    assert not (place / "mkosi.cloche").exists()
+    wrong.settings.unlink()
+    told = wrong.cloche()
+    assert told.returncode == 2
+    assert "config.json: cannot be read: No such file or directory; unset MKOSI_C" in told.stderr
+    shutil.rmtree(place)
+
+
+@pytest.mark.parametrize("name", ["patches", "machines", "mkosi.conf", "sets/x"])
+def test_nothing_is_written_or_removed_through_a_link(
+    root_seeded: Store, ground: Path, name: str
+) -> None:
+    place = ground / "mkosi-links"
+    place.mkdir()
+    wrong = Image(Store(place / "store", root_seeded.user), place)
+    victim = place / "victim"
+    victim.mkdir()
+    (victim / "kept").write_text("precious")
+    link = place / "mkosi.cloche" / name
+    link.parent.mkdir(parents=True)
+    link.symlink_to(victim / "kept" if name == "mkosi.conf" else victim)
+    told = wrong.cloche()
+    if name == "sets/x":  # below a directory that is written anew: only the link goes
+        assert not link.is_symlink()
+    else:
+        assert told.returncode == 2
+        assert f"mkosi.cloche/{name}: a link; remove it" in told.stderr
+    assert (victim / "kept").read_text() == "precious"
     shutil.rmtree(place)
 
 

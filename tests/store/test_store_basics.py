@@ -99,6 +99,21 @@ def test_blobs_are_named_by_their_content(store: Store, tmp_path: Path) -> None:
     assert not source.exists()
 
 
+def test_a_blob_of_another_size_is_not_there(store: Store, tmp_path: Path) -> None:
+    """Root may have written into what was delivered, which is linked to it."""
+    source = tmp_path / "file"
+    source.write_bytes(b"gpkg")
+    blob = store.add_blob(source, "jq.gpkg.tar")
+    store.record(action("k2", {"blob": blob.id}, log="k2.log"))
+    blob.path.chmod(0o644)
+    blob.path.write_bytes(b"")
+    assert not store.has_blob(blob.id)
+    assert store.action("k2") is None
+    source.write_bytes(b"gpkg")
+    assert store.add_blob(source, "jq.gpkg.tar").path.read_bytes() == b"gpkg"
+    assert store.action("k2") is not None
+
+
 def test_an_action_is_known_while_its_outputs_are_there(store: Store, tmp_path: Path) -> None:
     tree = put(store, "one")
     done = action("k1", {"layer": tree.id}, log="k1.log")

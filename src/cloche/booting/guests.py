@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -132,11 +133,13 @@ def _title(made: Hardware) -> str:
 def _kept(seen: Medium, target: Path) -> Medium:
     """A disk of the user's own: made of the image the first time, then gone on with."""
     if target.exists():
+        check_own(target, seen.path)
         return data_disk(target)
     if shutil.which("qemu-img") is None:
         raise missing_program("qemu-img", "qemu-utils (Debian) or app-emulation/qemu (Gentoo)")
     aside = target.with_name(f".{target.name}.new")
-    words = ["qemu-img", "convert", "-f", seen.format, "-O", "qcow2", str(seen.path), str(aside)]
+    words = ["qemu-img", "convert", "-f", seen.format, "-O", "qcow2"]
+    words += [str(each.absolute()) for each in (seen.path, aside)]  # a: would be a protocol
     try:
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         if done.returncode != 0:
@@ -146,6 +149,24 @@ def _kept(seen: Medium, target: Path) -> Medium:
     finally:
         aside.unlink(missing_ok=True)
     return Medium(target, "disk", "qcow2", seen.firmware)
+
+
+def check_own(target: Path, image: Path | None) -> None:
+    """See that a file that will be written is neither the image nor the store's.
+
+    What a build delivers is linked to the file in the store. Raises `BootError`.
+    """
+    try:
+        seen = target.stat()
+    except OSError:
+        return  # it will be made
+    what = ""
+    if image is not None and os.path.samestat(seen, image.stat()):
+        what = "this is the image itself, which stays as it is"
+    elif stat.S_ISREG(seen.st_mode) and seen.st_nlink > 1:
+        what = "this file has other names (hard links), as what cloche delivers has in the store"
+    if what:
+        raise BootError(what, where=target, todo="name a new file")
 
 
 def _with_ssh(made: Hardware, stage: Path, port: int) -> tuple[Hardware, str]:

@@ -52,6 +52,8 @@ def medium(path: Path) -> Medium:
     """Look into a file. Raises `BootError` for what cannot be booted, and OSError."""
     if path.is_dir():
         return Medium(path, "directory")
+    if not (path.is_file() or path.is_block_device()):
+        raise not_bootable(path, "neither a file nor a disk", "name an image")
     with path.open("rb") as file:
         return _medium(path, file)
 

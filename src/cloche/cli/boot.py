@@ -51,7 +51,7 @@ class Asked:
     screenshot: Path | None
     after: float | None
     until: str | None
-    timeout: float
+    timeout: float | None
     log: Path | None
 
     @property
@@ -128,9 +128,7 @@ Exit status of --test: 0 if all checks passed, 1 otherwise.
     help="Wait so long, after --until if that is given [default with --screenshot: 30s].",
 )
 @click.option("--until", metavar="TEXT", help="Wait for this text on the console, and end.")
-@click.option(
-    "--timeout", type=Time(), default=_TIMEOUT, help="How long --until waits [default: 10m]."
-)
+@click.option("--timeout", type=Time(), help="How long --until waits [default: 10m].")
 @click.option(
     "--log",
     metavar="FILE",
@@ -153,6 +151,11 @@ def boot(
         machine = load_project(options.directory).machine(tested)
     names = ("test", "as_json", "screenshot", "after", "until", "timeout", "log")
     asked = Asked(**{name: given[name] for name in names})
+    image = path or given["kernel"]
+    for target in (asked.log, asked.screenshot):
+        if target is not None:
+            guests.check_own(target, image)
+            _check_place(target)
     tests = _tests(machine) if asked.test else None
     wish = Wish(
         path=path,
@@ -170,7 +173,7 @@ def boot(
     )
     runs = guests.in_nspawn if nspawn else guests.in_qemu
     with terminable(), runs(wish) as started:
-        status = _run(started, asked, tests, path or given["kernel"])
+        status = _run(started, asked, tests, image)
     sys.exit(status)
 
 
@@ -179,6 +182,8 @@ def _check(what: str | None, *, nspawn: bool, **given: Any) -> None:
     wrong = {
         "--json is for --test": given["as_json"] and not given["test"],
         "--after is for --screenshot": bool(given["after"]) and not given["screenshot"],
+        "--timeout is for --until": given["timeout"] is not None and given["until"] is None,
+        "--until needs a text": given["until"] == "",
         "--initrd is for --kernel": given["initrd"] and not given["kernel"],
         "--keep and --ephemeral contradict each other": given["keep"] and given["ephemeral"],
         "name a machine, an image or --kernel": not what and not given["kernel"],
@@ -190,6 +195,15 @@ def _check(what: str | None, *, nspawn: bool, **given: Any) -> None:
     for message, is_wrong in wrong.items():
         if is_wrong:
             raise click.UsageError(message)
+
+
+def _check_place(target: Path) -> None:
+    """See that a file can be written later, before anything is started. Raises ClocheError."""
+    directory = target.absolute().parent
+    if not directory.is_dir():
+        raise BootError("there is no such directory", where=directory, todo="make it first")
+    if not os.access(target if target.exists() else directory, os.W_OK):
+        raise BootError("it cannot be written", where=target, todo="choose another place")
 
 
 def _chosen(
@@ -242,8 +256,9 @@ def _run(started: Started, asked: Asked, tests: BootTests | None, path: Path) ->
             return _attended(started, console)
         if tests is not None:
             return _tested(started, console, asked, tests, begun, place)
-        if asked.until and not console.wait_for(asked.until, asked.timeout):
-            how = "; the guest has ended" if console.ended else f" within {asked.timeout:.0f} s"
+        seconds = _TIMEOUT if asked.timeout is None else asked.timeout
+        if asked.until and not console.wait_for(asked.until, seconds):
+            how = "; the guest has ended" if console.ended else f" within {seconds:.0f} s"
             raise _unseen(started, console, f"“{asked.until}” was not on the console{how}")
         console.pass_time(asked.after or (0.0 if asked.until else _AFTER))
         _screenshot(started, console, asked.screenshot)

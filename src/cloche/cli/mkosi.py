@@ -6,9 +6,9 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import click
@@ -63,6 +63,21 @@ def mkosi(options: Options, directory: Path, check: bool, progress: str, verbose
     mkosi uses it, and calls this command by itself where it runs as root.
     """
     place = directory.absolute() / PLACE
+    new = not place.exists()
+    try:
+        _declare(directory, place)
+    except ClocheError:
+        if new:
+            shutil.rmtree(place, ignore_errors=True)
+        raise
+    if check:
+        _check(load_project(place), directory)
+        return
+    _build(replace(options, directory=place), load_project(place), progress, verbose=verbose)
+
+
+def _declare(directory: Path, place: Path) -> None:
+    """Write the project of an image of mkosi. Raises ClocheError."""
     _write(place, included())
     settings = _settings(directory)
     words, root = packages_of(settings), root_of(settings)
@@ -76,16 +91,19 @@ def mkosi(options: Options, directory: Path, check: bool, progress: str, verbose
     _write(place, files, alone=("machines", "portage", "sets", "patches"))
     for omission in omissions:
         say(f"not carried over: {omission}")
-    if check:
-        _check(place, directory)
-        return
-    _build(replace(options, directory=place), load_project(place), progress, verbose=verbose)
 
 
 def _settings(directory: Path) -> Mapping[str, Any]:
     """The settings of the last image, as mkosi gives them. Raises ClocheError."""
     if file := os.environ.get(CONFIG):
-        text = Path(file).read_text()
+        try:
+            text = Path(file).read_text()
+        except (OSError, UnicodeError) as error:
+            todo = f"unset {CONFIG} outside of mkosi's scripts"
+            why = getattr(error, "strerror", None) or "not UTF-8"
+            raise ClocheError(
+                f"cannot be read: {why}", where=f"{CONFIG}={file}", todo=todo
+            ) from error
     else:
         program = shutil.which("mkosi")
         if program is None:
@@ -105,7 +123,11 @@ def _settings(directory: Path) -> Mapping[str, Any]:
 
 
 def _write(place: Path, files: Mapping[str, ProjectFile], alone: tuple[str, ...] = ()) -> None:
-    """Write files that differ; of the directories ``alone`` nothing else stays."""
+    """Write files that differ; of the directories ``alone`` nothing else stays.
+
+    Nothing is done where a link stands in the way: it could lead anywhere.
+    """
+    _refuse_links(place, (*alone, *files))
     try:
         for top in alone:
             for path in sorted((place / top).rglob("*"), reverse=True):
@@ -125,9 +147,22 @@ def _write(place: Path, files: Mapping[str, ProjectFile], alone: tuple[str, ...]
         raise unwritable(error.filename or place, error, WRITABLE) from error
 
 
-def _check(place: Path, directory: Path) -> None:
+def _refuse_links(place: Path, names: Iterable[str]) -> None:
+    """See that what will be written or removed below a directory is there. Raises ClocheError."""
+    for name in names:
+        for each in (PurePath(name), *PurePath(name).parents[:-1]):
+            if (place / each).is_symlink():
+                todo = "remove it: the files there are written by this command"
+                raise ClocheError("a link", where=place / each, todo=todo)
+
+
+def _directories(project: Project) -> dict[str, Path]:
+    return {name: repo.path for name, repo in project.repos.items() if repo.path is not None}
+
+
+def _check(project: Project, directory: Path) -> None:
     """Refuse a base tree that was made of other files. Raises ClocheError."""
-    if not is_current(place):
+    if not is_current(project.root, _directories(project)):
         raise ClocheError(
             f"{PLACE}/base is not what mkosi.conf asks for",
             where=directory,
@@ -148,7 +183,8 @@ def _build(options: Options, project: Project, progress: str, *, verbose: bool) 
     ):
         result = session.build(MACHINE)
         tarball = result.outputs["stage4"]
-        new = lay_out(project.root, tarball, result.blobs["stage4"], unpack=unpack)
+        repos = _directories(project)
+        new = lay_out(project.root, tarball, result.blobs["stage4"], repos, unpack=unpack)
     state = "new" if new else "as it was"
     click.echo(f"{project.root}/base  ({state}; {result.built} built, {result.reused} reused)")
     if not (project.root / "base/usr/lib/os-release").exists() and unpack:

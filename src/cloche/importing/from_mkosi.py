@@ -59,7 +59,7 @@ def packages_of(config: Mapping[str, Any]) -> tuple[str, ...]:
             where="mkosi.conf",
             todo="write Distribution=custom into its section [Distribution]",
         )
-    said = [*(config.get("Packages") or ()), config.get("Environment", {}).get(PACKAGES, "")]
+    said = [*(config.get("Packages") or ()), (config.get("Environment") or {}).get(PACKAGES, "")]
     words = tuple(dict.fromkeys(" ".join(said).split()))
     for word in words:
         if not word.startswith("@") and (fault := atom_fault(word)) is not None:
