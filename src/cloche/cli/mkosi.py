@@ -63,13 +63,7 @@ def mkosi(options: Options, directory: Path, check: bool, progress: str, verbose
     mkosi uses it, and calls this command by itself where it runs as root.
     """
     place = directory.absolute() / PLACE
-    new = not place.exists()
-    try:
-        _declare(directory, place)
-    except ClocheError:
-        if new:
-            shutil.rmtree(place, ignore_errors=True)
-        raise
+    _declare(directory, place)
     if check:
         _check(load_project(place), directory)
         return
@@ -77,7 +71,10 @@ def mkosi(options: Options, directory: Path, check: bool, progress: str, verbose
 
 
 def _declare(directory: Path, place: Path) -> None:
-    """Write the project of an image of mkosi. Raises ClocheError."""
+    """Write the project of an image of mkosi. Raises ClocheError.
+
+    What mkosi.conf includes is there in any case: without it mkosi gives no settings.
+    """
     _write(place, included())
     settings = _settings(directory)
     words, root = packages_of(settings), root_of(settings)

@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from cloche.archives import ImportOptions, import_tarball
@@ -45,19 +45,19 @@ def stamp(top: Path) -> str:
     Without owners: mkosi's sandbox for scripts has a single user. Raises OSError.
     """
     digest = hashlib.sha256()
-    rows = [(top, os.fsencode(top.name))] if not top.is_dir() else []
-    for place, directories, names in os.walk(top, onerror=_raise):
-        directories[:] = [name for name in directories if name != ".git"]
-        rows += [
-            (path, os.fsencode(path.relative_to(top)))
-            for path in (Path(place, name) for name in (*directories, *names))
-        ]
-    for path, name in sorted(rows, key=lambda row: row[1]):
+    for path in sorted(_below(top)) if top.is_dir() else (top,):
         seen = path.lstat()
         size = 0 if stat.S_ISDIR(seen.st_mode) else seen.st_size
         target = os.fsencode(path.readlink()) if stat.S_ISLNK(seen.st_mode) else b""
+        name = os.fsencode(path.relative_to(top.parent))
         digest.update(b"%b\0%o %d %d %b\0" % (name, seen.st_mode, size, seen.st_mtime_ns, target))
     return digest.hexdigest()
+
+
+def _below(top: Path) -> Iterator[Path]:
+    for place, directories, names in os.walk(top, onerror=_raise):
+        directories[:] = [name for name in directories if name != ".git"]
+        yield from (Path(place, name) for name in (*directories, *names))
 
 
 def _raise(error: OSError) -> None:
