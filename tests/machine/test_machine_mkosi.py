@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import pwd
 import shutil
 import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -151,8 +153,9 @@ def test_nothing_is_written_or_removed_through_a_link(
 
 #: What mkosi runs in: the tree of the seed is its own /usr, as on a Debian with cloche installed.
 ENTER = """set -eu
-tree=$1 packages=$2 home=$3
-shift 3
+tree=$1 packages=$2 outside=$3 home=$4 ids=$5
+shift 5
+mount --make-rprivate /
 mount --bind "$tree" "$tree"
 mount -t proc proc "$tree/proc"
 mount --rbind /sys "$tree/sys"
@@ -160,67 +163,130 @@ mount --rbind /dev "$tree/dev"
 mount -t tmpfs tmpfs "$tree/tmp"
 mount -t tmpfs tmpfs "$tree/run"
 mount --bind "$packages" "$tree/usr/lib/python3/dist-packages/cloche"
-mount --bind "$home" "$tree/root"
-exec chroot "$tree" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 \
-    PYTHONDONTWRITEBYTECODE=1 sh -c "$@"
+mkdir -p "$tree/mnt/old" "$tree$home"
+mount --bind "$outside" "$tree$home"
+cd "$tree"
+pivot_root . mnt/old # no user namespace can be made in a chroot
+umount -l /mnt/old
+exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME="$home" LANG=C.UTF-8 \\
+    PYTHONDONTWRITEBYTECODE=1 setpriv --reuid="$ids" --regid="$ids" --clear-groups sh -c "$@"
 """
 SEED = """[seeds.mkosi]
 type = "debian"
 suite = "trixie"
-packages = ["mkosi", "systemd-repart", "cpio", "zstd", "python3-click", "python3-msgspec", "python3-requests"]
+packages = ["mkosi", "systemd-repart", "cpio", "zstd", "uidmap", "python3-click", "python3-msgspec", "python3-requests"]
 """  # noqa: E501
 #: A Gentoo with a C library and a shell; systemd's tools in mkosi want the rest.
 MORE = " app-shells/dash sys-libs/glibc"
 OS_RELEASE = "ID=gentoo\nNAME=Gentoo\n"
+#: How somebody without root's rights runs mkosi so that owners count, as docs/mkosi.md has it.
+ALL_IDS = "mkdir -p ~/.cache/mkosi && unshare --map-root-user --map-auto mkosi --package-cache-dir=$HOME/.cache/mkosi "  # noqa: E501
 
 
-@pytest.mark.proof(name="images")
-def test_a_stock_mkosi_builds_an_image_of_gentoo(root_seeded: Store, ground: Path) -> None:
-    """By one line in its mkosi.conf; and its tools stay as they are."""
-    home = ground / "mkosi-home"
-    (home / "image").mkdir(parents=True)
-    store = root_seeded.copy(home / "store")
-    (home / "cloche.toml").write_text(SEED)
-    store.cloche("seed", "bootstrap", "mkosi", cwd=home, check=True)
-    listed = json.loads(store.cloche("seed", "list", "--json", cwd=home, check=True).stdout)
+@pytest.fixture(scope="module")
+def system(root_seeded: Store, ground: Path) -> Iterator[Path]:
+    """The root of a Debian with mkosi, and with what cloche needs."""
+    place = ground / "mkosi-system"
+    place.mkdir()
+    store = root_seeded.copy(place / "store")
+    (place / "cloche.toml").write_text(SEED)
+    store.cloche("seed", "bootstrap", "mkosi", cwd=place, check=True)
+    listed = json.loads(store.cloche("seed", "list", "--json", cwd=place, check=True).stdout)
     (layer,) = (each["layer"] for each in listed if each["name"] == "mkosi")
-    tree = ground / "mkosi-tree"
+    tree = place / "tree"
     subprocess.run(["cp", "-a", store.path / "layers" / layer, tree], check=True)
     packages = tree / "usr/lib/python3/dist-packages"
     shutil.copytree(Path(gemato.__file__).parent, packages / "gemato")
     (packages / "cloche").mkdir()
-    (home / ".local/bin").mkdir(parents=True)
-    (home / ".local/bin/cloche").write_text('#!/bin/sh\nexec python3 -m cloche "$@"\n')
-    (home / ".local/bin/cloche").chmod(0o755)
+    yield tree
+    subprocess.run(["rm", "-rf", place], check=True)
 
-    def mkosi(words: str) -> CompletedProcess[str]:
-        command = ["unshare", "-m", "-p", "-f", "sh", "-c", ENTER, "enter", tree]
-        command += [ROOT / "src/cloche", home, f"cd /root/image && mkosi {words}"]
-        return subprocess.run(command, capture_output=True, text=True)
 
-    place = image(home / "image")
+@dataclass(frozen=True)
+class Somebody:
+    """Somebody who uses a stock mkosi. ``home`` is what the directory ``outside`` is for them."""
+
+    tree: Path
+    outside: Path
+    home: str
+    ids: str
+
+    def run(self, words: str) -> CompletedProcess[str]:
+        """Run a line of a shell in the directory of the image."""
+        command = ["unshare", "-m", "-p", "-f", "sh", "-c", ENTER, "enter", str(self.tree)]
+        command += [str(ROOT / "src/cloche"), str(self.outside), self.home, self.ids]
+        line = f"cd {self.home}/image && {words}"
+        return subprocess.run([*command, line], capture_output=True, text=True)
+
+
+@pytest.fixture
+def somebody(seeded: Store, system: Path, ground: Path) -> Iterator[tuple[Somebody, Path]]:
+    """Root and an ordinary user with their store, and the directory of an image in their home."""
+    user = seeded.user
+    outside = ground / f"mkosi-home-{user.name}"
+    (outside / ".local/bin").mkdir(parents=True)
+    user.own(outside)
+    seeded.copy(outside / "store")
+    home, ids = "/root", "0"
+    if user.name != "root":
+        ids = str(pwd.getpwnam(user.name).pw_uid)
+        home = f"/home/{user.name}"
+        for name, line in {
+            "passwd": f"{user.name}:x:{ids}:{ids}::{home}:/bin/sh",
+            "group": f"{user.name}:x:{ids}:",
+            **{
+                each: next(
+                    line
+                    for line in Path("/etc", each).read_text().splitlines()
+                    if line.startswith(f"{user.name}:")
+                )
+                for each in ("subuid", "subgid")
+            },
+        }.items():
+            with (system / "etc" / name).open("a") as file:
+                file.write(f"{line}\n")
+    program = outside / ".local/bin/cloche"
+    program.write_text('#!/bin/sh\nexec python3 -m cloche "$@"\n')
+    program.chmod(0o755)
+    place = image(outside / "image")
     etc = place / "mkosi.pkgmngr/etc/portage"
-    (etc / "repos.conf").write_text("[own]\nlocation = /root/image/repos/own\n")
-    conf = CONF.format(more=MORE, store="/root/store")
-    (place / "mkosi.conf").write_text(conf.replace("Include=mkosi.cloche\n", ""))
+    (etc / "repos.conf").write_text(f"[own]\nlocation = {home}/image/repos/own\n")
+    link = etc / "make.profile"
+    link.unlink()
+    link.symlink_to(f"{home}/image/repos/own/profiles/default")
     (place / "mkosi.skeleton/usr/lib").mkdir(parents=True)
     (place / "mkosi.skeleton/usr/lib/os-release").write_text(OS_RELEASE)
     (place / "mkosi.skeleton/boot").mkdir()
-    refused = mkosi("-f build")
-    assert "Installing packages is not supported for custom distributions" in refused.stderr
-    first = store.cloche(
-        "mkosi",
-        place,
+    user.own(place)
+    user.own(outside / ".local")
+    yield Somebody(system, outside, home, ids), place
+    subprocess.run(["rm", "-rf", outside], check=True)
+
+
+@pytest.mark.proof(name="images")
+def test_a_stock_mkosi_builds_an_image_of_gentoo(somebody: tuple[Somebody, Path]) -> None:
+    """By one line in its mkosi.conf; and its tools stay as they are."""
+    user, place = somebody
+    mkosi = "mkosi " if user.ids == "0" else ALL_IDS
+    conf = CONF.format(more=MORE, store=f"{user.home}/store").replace(
+        "Format=directory", "Format=tar\nCompressOutput=no"
     )
-    assert first.returncode == 3  # this host has no mkosi; what mkosi includes is there now
+    (place / "mkosi.conf").write_text(conf.replace("Include=mkosi.cloche\n", ""))
+    refused = user.run(f"{mkosi} -f build")
+    assert "Installing packages is not supported for custom distributions" in refused.stderr
     (place / "mkosi.conf").write_text(conf)
-    done = mkosi("-f build")
+    first = user.run("~/.local/bin/cloche --store ~/store mkosi")
+    assert first.returncode == 0, first.stderr
+    done = user.run(f"{mkosi} -f build")
     assert done.returncode == 0, done.stderr
+    made = place.parent / "made"
+    made.mkdir()
+    subprocess.run(["tar", "-xpf", place / "gentoo.tar", "-C", made], check=True)
     ran = subprocess.run(
-        ["chroot", place / "gentoo", "/bin/sh", "-c", ". /usr/lib/os-release; echo $NAME"],
+        ["chroot", made, "/bin/sh", "-c", ". /usr/lib/os-release; echo $NAME"],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert ran.stdout == "Gentoo\n"
-    again = mkosi("-f build")
+    again = user.run(f"{mkosi} -f build")
     assert again.returncode == 0, again.stderr
     assert "0 built, 3 reused" in again.stdout + again.stderr
