@@ -72,15 +72,33 @@ def wanted(text: str) -> Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Needed:
-    """Which releases of a project do, and with which of its extras."""
+    """What is required of a project: versions, all at once if that can be, and extras.
 
-    specifier: SpecifierSet = field(default_factory=SpecifierSet)
+    ``published`` are the versions that there are.
+    """
+
+    specifiers: tuple[SpecifierSet, ...] = ()
     extras: frozenset[str] = frozenset()
+    published: tuple[Version, ...] = ()
 
     def and_also(self, wanted: Requirement) -> Needed:
         """What meets another requirement, too."""
         extras = self.extras.union(map(canonicalize_name, wanted.extras))
-        return Needed(self.specifier & wanted.specifier, extras)
+        return replace(self, specifiers=(*self.specifiers, wanted.specifier), extras=extras)
+
+    def releases(self) -> tuple[SpecifierSet, ...]:
+        """What releases have to be, so that each requirement is met by one of them.
+
+        There are several where no release meets all, as where Python 3.12 needs another than 3.11.
+        """
+        found: dict[frozenset[int], SpecifierSet] = {}
+        for first, joint in enumerate(self.specifiers):
+            met = {first}
+            for number, each in enumerate(self.specifiers):
+                if next((joint & each).filter(self.published), None) is not None:
+                    joint, met = joint & each, met | {number}
+            found.setdefault(frozenset(met), joint)
+        return tuple(found.values())
 
 
 @dataclass
@@ -109,25 +127,29 @@ class Generator:
         """
         made: dict[tuple[str, Version], Package] = {}
         extras: dict[str, frozenset[str]] = {}
-        waiting = deque([(first, Needed(), "")])
+        waiting = deque([(first, SpecifierSet(), frozenset[str](), "")])
         while waiting:
-            each, asked, whose = waiting.popleft()
+            each, specifier, asked, whose = waiting.popleft()
             project = canonicalize_name(each.project)
             known = extras.get(project, frozenset())
-            fits = [v for p, v in made if p == project and asked.specifier.contains(v)]
-            if whose and fits and asked.extras <= known:
+            fits = [v for p, v in made if p == project and specifier.contains(v)]
+            if whose and fits and asked <= known:
                 continue
-            extras[project] = known | asked.extras
+            extras[project] = known | asked
             wanted = Wanted(project, fits[0]) if whose and fits else each
             try:
-                release = self._release(wanted, asked.specifier, first=not whose)
+                release = self._release(wanted, specifier, first=not whose)
                 found, needed = self._package(release, extras[project], tested=not whose)
             except (RefusedError, NotPublishedError) as error:
                 if whose:
                     error.where = f"{error.where or project}, which {whose} needs"
                 raise
             if self.deps:
-                waiting += [(Wanted(n), needed[n], found.ebuild.cpv) for n in sorted(needed)]
+                waiting += [
+                    (Wanted(name), one, needed[name].extras, found.ebuild.cpv)
+                    for name in sorted(needed)
+                    for one in needed[name].releases()
+                ]
             elif needed:
                 note = f"{found.ebuild.cpv} needs what no repository has: "
                 found = replace(found, notes=(*found.notes, note + ", ".join(sorted(needed))))
@@ -237,7 +259,8 @@ class Generator:
         if self.deps and (cp is None or (self.repository / cp).is_dir()):
             versions = self._published(project)  # the same in a second run
         if not any(requirement.specifier.contains(v, prereleases=True) for v in fitting):
-            needed[project] = needed.get(project, Needed()).and_also(requirement)
+            there = Needed(published=self._published(project) if self.deps else ())
+            needed[project] = needed.get(project, there).and_also(requirement)
         if cp is not None:
             return Named(cp, versions, self.trees.flags(cp), self._has_targets(cp))
         elsewhere = _ELSEWHERE.get(project)
