@@ -6,6 +6,7 @@ What real apt does with it is shown by `make proof-fresh`.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -54,6 +55,20 @@ def test_tests_need_files_that_are_no_programs(tmp_path: Path) -> None:
     (line,) = host(tmp_path / "bin", "test").stderr.splitlines()
     assert " busybox-static" in line
     assert (" ovmf" in line) == (not OVMF.exists())
+
+
+def test_every_program_that_a_test_looks_for_is_listed() -> None:
+    """A host where one is there by chance would hide that others cannot run the test."""
+    listed = {*re.findall(r"([\w./-]+):[\w.-]+", (ROOT / "scripts/host-packages").read_text())}
+    looked_for = {
+        name
+        for file in (ROOT / "tests").rglob("*.py")
+        for name in re.findall(r"which\(\"([^\"]+)\"", file.read_text())
+    }
+    assert len(looked_for) > 10
+    always = {"bash", "prlimit"}  # of Debian's essential packages
+    brought = {"systemd-analyze"}  # by systemd-container
+    assert looked_for - always - brought <= listed
 
 
 @pytest.mark.parametrize("what", ["run", "bench"])
