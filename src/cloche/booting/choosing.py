@@ -12,7 +12,7 @@ from cloche.config.mkosi import Mkosi
 
 #: Formats of images that a virtual machine boots, and those that systemd-nspawn boots.
 BOOTABLE = ("iso", "qcow2", "disk", "uki", "esp")
-ROOTS = ("tar", "disk")
+ROOTS = ("tar", "disk", "directory")
 #: What the log of a test ends with, which lies beside the image.
 _LOG = ".console.log"
 _STAGE4 = "stage4"
@@ -26,7 +26,7 @@ def image_of(machine: Machine, name: str, *, nspawn: bool = False) -> Path:
     """
     files = _files(machine, nspawn=nspawn)
     if name and name not in files:
-        every = {each.name: _word(each) for each in machine.images}
+        every = {each.name: each.word for each in machine.images}
         if name in every:
             what = f"{name} is a {every[name]} image, which does not boot in this way"
             raise BootError(what, where=machine.file, todo=_advice(nspawn=nspawn))
@@ -52,7 +52,7 @@ def _files(machine: Machine, *, nspawn: bool) -> dict[str, Path]:
     """The files that may be meant; a disk without a loader is booted only if it is named."""
     out = machine.root / "out" / machine.name
     formats = ROOTS if nspawn else BOOTABLE
-    found = {each.name: out / each.file for each in machine.images if _word(each) in formats}
+    found = {each.name: out / each.file for each in machine.images if each.word in formats}
     if nspawn and _STAGE4 in machine.outputs:
         made = sorted(out.glob(f"{_STAGE4}.tar*"))
         plain = [each for each in made if not each.name.endswith(_LOG)]
@@ -63,13 +63,6 @@ def _files(machine: Machine, *, nspawn: bool) -> dict[str, Path]:
 def _loads(image: Image) -> bool:
     """Whether an image has what a machine boots from."""
     return not isinstance(image.format, Mkosi) or image.format.needs_kernel
-
-
-def _word(image: Image) -> str:
-    """The word of the machine's file for a format."""
-    if isinstance(image.format, Mkosi):
-        return image.format.word
-    return type(image.format).__name__.lower()
 
 
 def _advice(*, nspawn: bool) -> str:

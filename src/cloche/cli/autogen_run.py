@@ -11,6 +11,7 @@ import click
 
 from cloche.cli.complete import complete_machine
 from cloche.cli.options import Options, project_or_none, say
+from cloche.cli.usage import NewFile
 from cloche.errors import Exit
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from cloche.portage.repository import Repository
 
 DIRECTORY = click.Path(exists=True, file_okay=False, path_type=Path)
-PLACE = click.Path(dir_okay=False, path_type=Path)
 OPTIONS_OF_TIMERS = (
     *("into", "repos", "index_url", "api_url", "crates_url", "distdir", "machine", "report"),
 )
@@ -68,7 +68,7 @@ Examples:
     shell_complete=complete_machine,
     help="Also write metadata/md5-cache, by the Portage of this machine's seed.",
 )
-@click.option("--report", type=PLACE, help="Write the report to a file, as JSON.")
+@click.option("--report", type=NewFile(), help="Write the report to a file, as JSON.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option(
     "--print-timer",
@@ -103,7 +103,7 @@ def run(
     frame.require()
     from cloche.autogen.run.listed import read_listing
     from cloche.autogen.run.report import data, lines
-    from cloche.config.files import check_writable, replace_text
+    from cloche.config.files import replace_text
     from cloche.portage.repository import found_repository
 
     options: Options = context.obj
@@ -115,10 +115,6 @@ def run(
     if timer is not None:
         _print_timer(context, timer, listed, repository)
         return
-    if report is not None:
-        if not report.absolute().parent.is_dir():
-            raise click.BadParameter(f"{report.parent} is not there", param_hint="--report")
-        check_writable(report.absolute())
     if machine is not None:
         project = _checked(project, machine, repository)
     places = (repository.path, *repos, *listing.repos, *frame.places_of(options, project))

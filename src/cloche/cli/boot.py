@@ -26,7 +26,7 @@ from cloche.cli.boot_options import Size, Time
 from cloche.cli.complete import complete_boot
 from cloche.cli.options import Options, project_or_none, say
 from cloche.cli.terminable import terminable
-from cloche.cli.usage import Number
+from cloche.cli.usage import NewFile, Number
 from cloche.config.boot_tests import BootTests
 from cloche.config.machine import Machine
 from cloche.config.project import load_project
@@ -38,7 +38,6 @@ _TIMEOUT = 600.0  # seconds that a text on the console may take
 _SHOWN = 20  # lines of the console after a failure
 
 
-_FILE = click.Path(dir_okay=False, path_type=Path)
 _READ = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -100,7 +99,7 @@ Exit status of --test: 0 if all checks passed, 1 otherwise.
 @click.option(
     "--keep",
     metavar="FILE",
-    type=_FILE,
+    type=NewFile(),
     help="Keep the changed disk in FILE (qcow2), and go on with it if it is there.",
 )
 @click.option(
@@ -119,7 +118,7 @@ Exit status of --test: 0 if all checks passed, 1 otherwise.
 @click.option(
     "--screenshot",
     metavar="FILE",
-    type=_FILE,
+    type=NewFile(),
     help="Write the screen as PNG, and end: after --until, --after, the checks.",
 )
 @click.option(
@@ -132,7 +131,7 @@ Exit status of --test: 0 if all checks passed, 1 otherwise.
 @click.option(
     "--log",
     metavar="FILE",
-    type=_FILE,
+    type=NewFile(),
     help="Write what the console shows [default with --test: IMAGE.console.log].",
 )
 @click.pass_obj
@@ -155,7 +154,6 @@ def boot(
     for target in (asked.log, asked.screenshot):
         if target is not None:
             guests.check_own(target, image)
-            _check_place(target)
     tests = _tests(machine) if asked.test else None
     wish = Wish(
         path=path,
@@ -195,15 +193,6 @@ def _check(what: str | None, *, nspawn: bool, **given: Any) -> None:
     for message, is_wrong in wrong.items():
         if is_wrong:
             raise click.UsageError(message)
-
-
-def _check_place(target: Path) -> None:
-    """See that a file can be written later, before anything is started. Raises ClocheError."""
-    directory = target.absolute().parent
-    if not directory.is_dir():
-        raise BootError("there is no such directory", where=directory, todo="make it first")
-    if not os.access(target if target.exists() else directory, os.W_OK):
-        raise BootError("it cannot be written", where=target, todo="choose another place")
 
 
 def _chosen(

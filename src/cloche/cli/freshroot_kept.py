@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -15,13 +15,13 @@ from cloche.cli.options import Options, opened_store, say
 from cloche.config.errors import ConfigError
 from cloche.config.fragments import machine_files
 from cloche.config.project import Project, load_project
-from cloche.display.text import count, one_line, size
+from cloche.display.text import SIGNS, count, date, one_line, size
 from cloche.layers.compare import printable
 from cloche.store import Store
 from cloche.workflows import freshroot_kept as kept
-from cloche.workflows.freshroot_kept import SIGNS
 
 if TYPE_CHECKING:
+    from cloche.output.holdings import How
     from cloche.workflows.freshroot_changes import Changes
 
 _MOST = 40  # files of a kind that are listed without --files
@@ -76,7 +76,7 @@ def list_(options: Options, as_json: bool) -> None:
         return
     lines = [("root", "over", "made", "size")]
     for row in rows:
-        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(float(str(row["made"]))))
+        when = date(float(str(row["made"])))
         lines.append((str(row["name"]), str(row["over"]), when, size(int(str(row["size"])))))
     for line in table(lines):
         click.echo(line)
@@ -148,7 +148,7 @@ def diff(options: Options, name: str, files: bool, as_json: bool) -> None:
         return
     for each in done.packages:
         click.echo(shown(line_of(each)))
-    own = [(sign, path) for sign, path in done.files if path not in done.owners]
+    own = [(how, path) for how, path in done.files if path not in done.owners]
     for line in _listed(own, "", most=None if files else _MOST):
         click.echo(line)
     for line in _of_packages(done, files=files):
@@ -162,22 +162,22 @@ def diff(options: Options, name: str, files: bool, as_json: bool) -> None:
 
 def _of_packages(done: Changes, *, files: bool) -> Iterator[str]:
     """Lines for the files that packages brought or took away, with or without their names."""
-    found: dict[str, list[tuple[str, str]]] = {}
-    for sign, path in done.files:
+    found: dict[str, list[tuple[How, str]]] = {}
+    for how, path in done.files:
         if owner := done.owners.get(path):
-            found.setdefault(owner, []).append((sign, path))
+            found.setdefault(owner, []).append((how, path))
     for owner, each in sorted(found.items()):
-        signs = [sign for sign, _ in each]
-        told = ", ".join(f"{signs.count(s)} {word}" for s, word in SIGNS.items() if s in signs)
-        yield shown(f"files of {owner}: {told}")
+        number: Counter[str] = Counter(how for how, _ in each)
+        counted = ", ".join(f"{number[how]} {how}" for how in SIGNS if number[how])
+        yield shown(f"files of {owner}: {counted}")
         if files:
             yield from _listed(each, "    ", most=None)
 
 
-def _listed(files: Sequence[tuple[str, str]], indent: str, most: int | None) -> Iterator[str]:
+def _listed(files: Sequence[tuple[How, str]], indent: str, most: int | None) -> Iterator[str]:
     """Lines for files with their signs, of each sign at most so many."""
-    for sign in SIGNS:
-        names = [name for has, name in files if has == sign]
+    for wanted, sign in SIGNS.items():
+        names = [name for how, name in files if how == wanted]
         for path in names[:most]:
             yield shown(f"{indent}{sign} /{path}")
         if most is not None and len(names) > most:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import asdict
 
 import click
 
 from cloche.cli.complete import complete_machine
 from cloche.cli.options import Options, opened_store, project_or_none, unknown_word
-from cloche.display.text import seconds
+from cloche.display.text import date, seconds
 from cloche.plan.names import bare, matching
 from cloche.records.builds import not_built, recorded_events, records
 from cloche.records.history import MachineRun, Run, machine_run, names_in, runs_in
@@ -66,7 +65,7 @@ def history(options: Options, atom: str, as_json: bool) -> None:
 def _table(runs: list[Run]) -> str:
     lines = []
     for run in runs:
-        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(run.time))
+        when = date(run.time)
         result = f"{run.failed} failed" if run.failed else WORDS[run.result]
         name = bare(run.package)
         lines.append(f"{when}  {seconds(run.seconds):>12}  {name}  {result}")
@@ -79,7 +78,7 @@ def _table(runs: list[Run]) -> str:
 
 def _list(builds: list[MachineRun]) -> str:
     return "\n".join(
-        f"{b.number:>4}  {time.strftime('%Y-%m-%d %H:%M', time.localtime(b.time))}  "
+        f"{b.number:>4}  {date(b.time)}  "
         f"{seconds(b.seconds):>12}  {b.built} built, {b.reused} reused, {b.failed} failed"
         + (f", {b.skipped} skipped" if b.skipped else "")
         + f"  {b.result}"

@@ -10,13 +10,13 @@ import click
 
 from cloche.cli.complete import complete_machine
 from cloche.cli.machine_show import show
-from cloche.cli.machine_state import Summary, date, held_by, summary_of
+from cloche.cli.machine_state import Summary, held_by, summary_of
 from cloche.cli.options import Options, opened_session, opened_store, say
 from cloche.cli.usage import Group
 from cloche.config.machine import Machine
 from cloche.config.newmachine import new_machine
 from cloche.config.project import Project, load_project
-from cloche.display.text import count, size
+from cloche.display.text import SIGNS, count, date, size
 from cloche.layers import Comparison
 from cloche.output.holdings import (
     Difference,
@@ -30,7 +30,6 @@ from cloche.output.holdings import (
 from cloche.output.system import SystemChange
 from cloche.store import Store
 
-_SIGNS = {"added": "+", "removed": "-", "changed": "~"}
 as_json_ = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -177,7 +176,7 @@ def setting_line(each: SystemChange) -> str:
     values = [value for value in (each.before, each.after) if value]
     arrow = " → ".join(value or "-" for value in (each.before, each.after) if value is not None)
     value = arrow if each.how == "changed" else "".join(values)
-    return f"{_SIGNS[each.how]} {each.section}: {each.name}{f'  {value}' if value else ''}"
+    return f"{SIGNS[each.how]} {each.section}: {each.name}{f'  {value}' if value else ''}"
 
 
 def _pair(
@@ -193,7 +192,7 @@ def line_of(each: Difference) -> str:
     """How one package differs, in a line."""
     grown = "" if not each.size else f"  {'+' if each.size > 0 else '-'}{size(abs(each.size))}"
     use = f"  USE {' '.join(each.use)}" if each.use else ""
-    return f"{_SIGNS[each.how]} {each.name} {each.versions}{use}{grown}"
+    return f"{SIGNS[each.how]} {each.name} {each.versions}{use}{grown}"
 
 
 def _files(comparison: Comparison | None) -> dict[str, list[str]] | None:

@@ -10,11 +10,11 @@ from typing import Any
 import click
 
 from cloche.cli.complete import complete_machine
-from cloche.cli.machine_state import Summary, date, ended, held_by, split, summary_of
+from cloche.cli.machine_state import Summary, ended, held_by, split, summary_of
 from cloche.cli.options import Options, check_machine, opened_session, opened_store, say
 from cloche.config.machine import Machine
 from cloche.config.project import Project, load_project
-from cloche.display.text import count, one_line, size
+from cloche.display.text import count, date, one_line, size
 from cloche.errors import ClocheError
 from cloche.output.holdings import Holding, ended_badly, finished_builds
 from cloche.output.secrets import all_secrets

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from dataclasses import dataclass, replace
 
 from cloche.cli.options import check_machine
@@ -98,11 +97,6 @@ def _ends_alike(session: Session, name: str, seen: Preview) -> bool:
 def ended(run: MachineRun) -> float:
     """When a build ended, in seconds since the epoch."""
     return run.time + run.seconds
-
-
-def date(when: float) -> str:
-    """A time as people read it, to the minute."""
-    return time.strftime("%Y-%m-%d %H:%M", time.localtime(when))
 
 
 def held_by(store: Store, project: Project, name: str) -> Holding:

@@ -18,7 +18,7 @@ from cloche.cli.terminable import terminable
 from cloche.cli.usage import Group
 from cloche.config import lock as locks
 from cloche.config.project import Project, SeedSpec, load_project
-from cloche.display.text import seconds, size
+from cloche.display.text import date, seconds, size
 from cloche.seeds.errors import unknown_seed
 from cloche.seeds.stored import Seed, StoredSeed, stored_seeds, used_by
 from cloche.session.inputs import Progressing, SeedOptions, declared_seed
@@ -126,7 +126,7 @@ def list_command(options: Options, as_json: bool) -> None:
         locked = _locked(options)
         for each, data in zip(seeds, rows, strict=True):
             about, tree = each.about, store.tree(each.layer)
-            made = time.strftime("%Y-%m-%d %H:%M", time.localtime(about.created))
+            made = date(about.created)
             click.echo(
                 f"{about.name:<12} {about.layer[:12]}  {_kind(about)} {about.arch}  "
                 f"Portage {about.portage}  {size(tree.size)}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+from pathlib import Path
 from typing import Any
 
 import click
@@ -42,6 +44,23 @@ class Number(click.IntRange):
         except click.BadParameter:
             end = "" if self.max is None else f" to {self.max}"
             self.fail(f"“{value}” is not a number from {self.min or 0}{end}", param, ctx)
+
+
+class NewFile(click.Path):
+    """A file that will be written, perhaps after long work: that it can be is checked at once."""
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """The path. Raises `click.BadParameter`."""
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        directory = path.absolute().parent
+        if not directory.is_dir():
+            self.fail(f"{directory} is not there", param, ctx)
+        if not os.access(path if path.exists() else directory, os.W_OK):
+            self.fail(f"{path} cannot be written", param, ctx)
+        return path
 
 
 def refuse_unused(context: click.Context, *used: str) -> None:

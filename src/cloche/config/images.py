@@ -106,13 +106,20 @@ class Image:
     format: Format
 
     @property
+    def word(self) -> str:
+        """The word of the machine's file for its format."""
+        if isinstance(self.format, Mkosi):
+            return self.format.word
+        return type(self.format).__name__.lower()
+
+    @property
     def file(self) -> str:
         """Its name among the machine's outputs."""
         if isinstance(self.format, Mkosi):
             extension = self.format.extension
             return f"{self.name}.{extension}" if extension else self.name
-        word = type(self.format).__name__.lower()
-        return f"{self.name}.{word}.tar" if isinstance(self.format, Oci) else f"{self.name}.{word}"
+        tar = ".tar" if isinstance(self.format, Oci) else ""
+        return f"{self.name}.{self.word}{tar}"
 
     def splits(self, file: str) -> bool:
         """Whether a file is one of those that it is divided into besides."""

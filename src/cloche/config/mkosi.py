@@ -10,6 +10,7 @@ from pathlib import Path
 from cloche.config.errors import ConfigError, unknown_name
 from cloche.config.files import project_directory
 from cloche.config.repart import check_definitions
+from cloche.config.system import HOSTNAME, ZONE
 from cloche.config.table import Table, size
 
 #: What mkosi makes, and the extension of its file; a directory has none.
@@ -198,12 +199,11 @@ class Option:
     formats: tuple[str, ...] = tuple(FORMATS)
 
 
-_LABEL = "[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?"
-_HOSTNAME = _like(rf"(?=.{{1,64}}\Z){_LABEL}(\.{_LABEL})*", '"router"')
+_HOSTNAME = _like(rf"(?=.{{1,64}}\Z){HOSTNAME.pattern}", '"router"')
 _WORD = _like(r"[\w.-]+", '"de-latin1"')
 _LOCALE = _like(r"[A-Za-z][\w.@-]*", '"de_DE.UTF-8"')
 _SHELL = _like(r"(/[\w.+-]+)+", '"/bin/bash"')
-_ZONE = _like(r"[A-Za-z][\w+-]*(/[A-Za-z][\w+-]*)*", '"Europe/Berlin"')
+_ZONE = _like(ZONE.pattern, '"Europe/Berlin"')
 _UUID = _like("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", '"3c0ab1a2-…", a UUID')
 _ROOTS = ("disk", "uki", "esp", "tar", "directory", "cpio")
 _FILES = tuple(word for word, extension in FORMATS.items() if extension)

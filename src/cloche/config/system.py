@@ -31,7 +31,7 @@ _UNITS = (".service", ".socket", ".timer", ".target")
 _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"  # hostname(7)
 #: What hostname(7), the tz database and locale.gen call theirs.
 HOSTNAME = re.compile(rf"{_LABEL}(\.{_LABEL})*")
-ZONE = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*")  # names of the tz database
+ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z][A-Za-z0-9_+-]*)*")  # names of the tz database
 LOCALE = re.compile(r"[A-Za-z_]{1,16}(\.[A-Za-z0-9-]+)?(@[a-z0-9]+)?( [A-Za-z0-9-]+)?")
 _UTF8 = re.compile(r"(?i)(?<=[. ])utf-?8\b")  # as localedef(1) knows it, and as people write it
 _PERMISSION = re.compile(rf"({NAME}:{NAME}( [0-7]{{3,4}})?|[0-7]{{3,4}})")

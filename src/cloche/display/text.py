@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping, Sequence
 
+#: How what was done to something is marked, in the order of lists.
+SIGNS = {"added": "+", "changed": "~", "removed": "-"}
 NAMED = 4  # machines that are named before the others are counted
 # What would steer a terminal, or turn the direction of what follows (Unicode TR 36).
 _STEERING = re.compile(
@@ -31,6 +34,11 @@ def seconds(value: float) -> str:
         return f"{minutes} min {rest:02d} s"
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min"
+
+
+def date(when: float) -> str:
+    """A time in seconds since the epoch, in local time to the minute: ``2026-11-30 09:05``."""
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(when))
 
 
 def size(value: int) -> str:

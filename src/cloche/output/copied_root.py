@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import replace
 
 from cloche.output.imaging import OUT, Imaging
@@ -14,27 +13,33 @@ from cloche.tasks.task import ROOT
 TARBALL = "root.tar"
 _ACLS = "--acls"
 _STATUS = "tar.status"
+#: The first program's words are as many as the first argument says, after the file of its status.
+_PIPE = """\
+count=$1 status=$2
+shift 2
+{ "${@:1:count}"; echo $? >"$status"; } | "${@:count+1}"
+"""
 
 
 def pack(work: Imaging, *options: str, acls: bool = True) -> None:
     """Pack the root as its tarball is packed: times, order, attributes. Raises StepError."""
-    tar = [word for word in TAR if acls or word != _ACLS]
+    tar = TAR if acls else _without_acls()
     what = (f"--directory={ROOT}", *options, "--anchored", ".")
-    _check(work, work.ended(*tar[:2], f"--file={OUT}/{TARBALL}", *tar[2:], *what))
+    _check(work, work.ended(*tar, f"--file={OUT}/{TARBALL}", *what))
 
 
 def pack_into(work: Imaging, *program: str) -> None:
     """Pack the root without its ACLs through a pipe to a program. Raises StepError."""
-    tar = [word for word in TAR if word != _ACLS]
-    words = [*tar[:2], "--file=-", *tar[2:], f"--directory={ROOT}", "."]
-    status = shlex.quote(f"{OUT}/{_STATUS}")
-    ended = work.ended(
-        *("/bin/sh", "-c"),
-        f"{{ {shlex.join(words)}; echo $? > {status}; }} | {shlex.join(program)}",
-    )
+    tar = (*_without_acls(), "--file=-", f"--directory={ROOT}", ".")
+    words = (str(len(tar)), f"{OUT}/{_STATUS}", *tar, *program)
+    ended = work.ended("/bin/bash", "-c", _PIPE, "bash", *words)
     if not ended.ok:
         raise work.failed(f"{program[0]}: {describe(ended)}")
     _check(work, replace(ended, status=int(work.made(_STATUS).read_text())))
+
+
+def _without_acls() -> tuple[str, ...]:
+    return tuple(word for word in TAR if word != _ACLS)
 
 
 def _check(work: Imaging, ended: Ended) -> None:

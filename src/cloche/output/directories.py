@@ -10,14 +10,13 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from cloche.archives import ImportOptions, import_tarball
+from cloche.archives import replace_directory
 from cloche.config.images import Image
 from cloche.config.mkosi import Mkosi
 from cloche.errors import ClocheError, unwritable
 from cloche.linux.mounts import mount_points
 from cloche.output.claim import OTHER
 from cloche.sandbox.userns import is_real_root
-from cloche.store.removal import remove_tree
 
 
 def is_directory(image: Image) -> bool:
@@ -47,17 +46,10 @@ def place(tarball: Path, target: Path, blob: str) -> None:
     if _marked(target) == blob and target.is_dir():
         return
     _check_replaceable(target)
-    new, old = (target.with_name(f".{target.name}.{word}") for word in ("new", "old"))
     try:
-        for left in (new, old):  # of a process that was killed
-            remove_tree(left)
-        import_tarball(tarball, new, ImportOptions(devices="make"))
-        mark.write_text("\n")  # ours, and no image: as long as it is not whole
-        if target.is_dir():
-            target.rename(old)
-        new.rename(target)
+        mark.write_text("\n")  # it is cloche's, but not complete
+        replace_directory(target, tarball)
         mark.write_text(f"{blob}\n")
-        remove_tree(old)
     except OSError as error:
         raise unwritable(error.filename or target, error, OTHER) from error
 

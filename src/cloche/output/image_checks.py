@@ -36,7 +36,7 @@ def check_room(work: Imaging, needed: int, size: int, what: str, key: str) -> No
         raise ConfigError(work.image.origin, has, f"increase `{key}`, or leave it out")
 
 
-def content_of(work: Imaging, below: str = "") -> int:
+def bytes_of_root(work: Imaging, below: str = "") -> int:
     """What the root needs, or a directory of it."""
     tree = Merged([layer.path for layer in work.root])
     top = tree.lookup(below.encode()) if below else None

@@ -1,12 +1,13 @@
-"""The programs that cloche's own formats of images need of the tools, with Debian's packages."""
+"""The programs that images need of their tools, and those of cloche's own formats."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from cloche.building.finish_root import root_of
 from cloche.config.errors import ConfigError
 from cloche.config.images import Erofs, Format, Image, Iso, Qcow2, Squashfs
-from cloche.layers import Layer, Merged
+from cloche.layers import Layer
 
 _SQUASHFS = {"usr/bin/tar2sqfs": "squashfs-tools-ng"}
 _ISO = {"usr/bin/xorriso": "xorriso", "usr/bin/isoinfo": "genisoimage"}
@@ -23,18 +24,20 @@ _ROOTS = {
 }
 
 
-def check_programs(image: Image, tools: Layer) -> None:
-    """Check that the tools have what an image needs. Raises `ConfigError`."""
-    tree = Merged([tools.path])
-    needed = _needed(image.format)
-    missing = {needed[path]: None for path in needed if not _has(tree, path)}
+def check_programs(image: Image, tools: Layer, needed: Mapping[str, str]) -> None:
+    """Check that tools have programs, which are by path and Debian's package.
+
+    Raises `ConfigError`.
+    """
+    tree = root_of([tools.path])
+    missing = {needed[path]: None for path in needed if not tree.has(path)}
     if missing:
-        word = type(image.format).__name__.lower()
-        what = f"the seed {image.tools} lacks what an image of format {word} needs"
+        what = f"the seed {image.tools} lacks what an image of format {image.word} needs"
         raise ConfigError(image.origin, what, f"add to its packages: {', '.join(missing)}")
 
 
-def _needed(format: Format) -> Mapping[str, str]:
+def needed(format: Format) -> Mapping[str, str]:
+    """The programs for one of cloche's own formats, with Debian's packages."""
     match format:
         case Squashfs():
             return _SQUASHFS
@@ -45,10 +48,3 @@ def _needed(format: Format) -> Mapping[str, str]:
         case Qcow2():
             return {**_DISK, **_ROOTS[format.root_type]}
     return {}
-
-
-def _has(tree: Merged, path: str) -> bool:
-    """Whether a program is there, in either directory of programs."""
-    name = path.rpartition("/")[2]
-    places = (f"{top}/{name}" for top in ("usr/bin", "usr/sbin", "bin", "sbin"))
-    return any(tree.lookup(place.encode()) is not None for place in places)

@@ -31,7 +31,7 @@ from cloche.output import (
 )
 from cloche.output.claim import alone
 from cloche.output.finished import Finished, Written
-from cloche.output.image_tools import check_programs
+from cloche.output.image_tools import check_programs, needed
 from cloche.output.imaging import CONTENTS, GIVEN, IMAGE, OUT, Imaging
 from cloche.output.losses import data_of_losses, losses, not_held, warning
 from cloche.output.stage4 import OWN, place, skeleton
@@ -61,7 +61,7 @@ def check_images(images: Sequence[Image], tools: Mapping[str, Layer]) -> None:
         if isinstance(image.format, Mkosi) and image.tools:
             mkosi_checks.check_tools(image, image.format, tools[image.tools])
         elif image.tools:
-            check_programs(image, tools[image.tools])
+            check_programs(image, tools[image.tools], needed(image.format))
 
 
 def write_images(done: Finished) -> dict[str, Written]:

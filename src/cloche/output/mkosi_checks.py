@@ -13,7 +13,8 @@ from cloche.config.repart import defined
 from cloche.layers import Layer, Merged
 from cloche.layers.merge import Node
 from cloche.output import mkosi_tools
-from cloche.output.image_checks import bytes_of, check_init, check_room, content_of
+from cloche.output.image_checks import bytes_of, bytes_of_root, check_init, check_room
+from cloche.output.image_tools import check_programs
 from cloche.output.imaging import Imaging
 from cloche.output.mkosi_tools import LOADERS
 from cloche.output.qcow2 import kernels_in
@@ -97,17 +98,17 @@ def _check_init(work: Imaging, wanted: Mkosi) -> None:
 def _check_rooms(work: Imaging, wanted: Mkosi) -> None:
     """Refuse partitions that cannot hold what is to be in them."""
     if wanted.size is not None:
-        check_room(work, content_of(work), wanted.size, "the root has", "size")
+        check_room(work, bytes_of_root(work), wanted.size, "the root has", "size")
     if wanted.word == "disk" and wanted.bootable and not wanted.repart:
         files = [found for path in wanted.initrds if (found := work.regular(path))]
-        needed = content_of(work, "boot") + bytes_of([*files, *_kernels(work)])
+        needed = bytes_of_root(work, "boot") + bytes_of([*files, *_kernels(work)])
         what = "kernels, initrds and /boot have"
         check_room(work, needed, wanted.efi_size, what, "efi_size")
     for name, lines in defined(wanted.repart).items():
         size = re.fullmatch(r"(\d+)([KMGT]?)", lines.get("SizeMaxBytes", ""))
         if size and lines.get("Format", "") in _GROWS and lines.get("CopyFiles") in ("/", "/:/"):
             most = int(size[1]) << _UNITS[size[2]]
-            check_room(work, content_of(work), most, "the root has", f"SizeMaxBytes of {name}")
+            check_room(work, bytes_of_root(work), most, "the root has", f"SizeMaxBytes of {name}")
 
 
 def _kernels(work: Imaging) -> Iterator[Node]:
@@ -121,12 +122,7 @@ def _kernels(work: Imaging) -> Iterator[Node]:
 
 def check_tools(image: Image, wanted: Mkosi, tools: Layer) -> None:
     """Check that the tools have all programs, new enough. Raises `ConfigError`."""
-    tree = Merged([tools.path])
-    missing = [_PROGRAMS[path] for path in _programs(wanted) if not tree.lookup(path.encode())]
-    if missing:
-        what = f"the seed {image.tools} lacks what an image of format {wanted.word} needs"
-        todo = f"add to its packages: {', '.join(dict.fromkeys(missing))}"
-        raise ConfigError(image.origin, what, todo)
+    check_programs(image, tools, {path: _PROGRAMS[path] for path in _programs(wanted)})
     mkosi = mkosi_tools.mkosi_version(tools)
     if mkosi is not None and mkosi < _OLDEST_MKOSI:
         what = f"mkosi {mkosi} of the seed {image.tools} is too old"

@@ -17,7 +17,7 @@ from cloche.config.errors import ConfigError
 from cloche.config.images import Qcow2
 from cloche.layers import Merged, Node
 from cloche.output import copied_root, grub, xfs
-from cloche.output.image_checks import bytes_of, check_init, check_room, content_of
+from cloche.output.image_checks import bytes_of, bytes_of_root, check_init, check_room
 from cloche.output.imaging import CONTENTS, GIVEN, IMAGE, OUT, Imaging
 from cloche.tasks.task import ROOT
 
@@ -62,7 +62,7 @@ def _check(
     inside = bytes_of(boot)
     check_room(work, inside, wanted.efi_size, "/boot has", "efi_size")
     room = wanted.size - wanted.efi_size - 2 * MIB
-    check_room(work, content_of(work) - inside, room, "the root has", "size")
+    check_room(work, bytes_of_root(work) - inside, room, "the root has", "size")
 
 
 @dataclass(frozen=True, slots=True)

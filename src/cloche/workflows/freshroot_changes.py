@@ -16,10 +16,10 @@ from typing import Final
 from cloche.layers import Merged
 from cloche.layers.compare import differences
 from cloche.layers.merge import Node, open_node
-from cloche.output.holdings import Difference, Held, between
+from cloche.output.holdings import Difference, Held, How, between
 from cloche.plan.names import cp_of
 from cloche.store import Store
-from cloche.workflows.freshroot_kept import SIGNS, Kept, layers_of
+from cloche.workflows.freshroot_kept import Kept, layers_of
 from cloche.workflows.freshroot_owners import is_generated, owners
 
 #: What Portage and programs leave that is no one's work.
@@ -48,10 +48,14 @@ class Changes:
     owners: Mapping[str, str]
 
     @property
-    def files(self) -> tuple[tuple[str, str], ...]:
-        """All files, each with its sign."""
-        kinds = zip(SIGNS, (self.added, self.changed, self.removed), strict=True)
-        return tuple((sign, name) for sign, names in kinds for name in names)
+    def files(self) -> tuple[tuple[How, str], ...]:
+        """All files, each with what was done to it."""
+        kinds: tuple[tuple[How, tuple[str, ...]], ...] = (
+            ("added", self.added),
+            ("changed", self.changed),
+            ("removed", self.removed),
+        )
+        return tuple((how, name) for how, names in kinds for name in names)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,8 +25,6 @@ from cloche.store import Store, names, remove_tree
 from cloche.tasks.worker import make_directory
 
 COMMANDS: Final = ("answer", "diff", "list", "open", "rm", "save")
-#: How files of a root are marked, each with what was done to it.
-SIGNS: Final = {"+": "added", "~": "changed", "-": "removed"}
 _ABOUT: Final = "about.json"
 
 
