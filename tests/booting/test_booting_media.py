@@ -88,7 +88,7 @@ ARM, RISCV, PC = b"BOOTAA64EFI", b"BOOTRI~1EFI", b"BOOTX64 EFI"
         (with_loaders(ARM), "it is for aarch64; start it with qemu-system-aarch64"),
         (with_loaders(RISCV), "it is for riscv64; start it with qemu-system-riscv64"),
         (program(0xAA64), "it is for aarch64"),
-        (program(0x5064), r"Debian: qemu-system-misc\); `cloche boot` emulates x86-64 alone"),
+        (program(0x5064), r"Debian: qemu-system-misc\); `cloche boot` emulates only x86-64"),
     ],
 )
 def test_an_image_for_another_cpu_is_refused_by_its_name(

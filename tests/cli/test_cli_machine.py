@@ -103,7 +103,7 @@ def test_logs_of_machines_with_one_name_are_apart(tmp_path: Path, run_cloche: Ru
     third = project(tmp_path / "c").root
     status, out, err = run_cloche(*words, "-C", third, "log", "first")
     assert (status, out) == (2, "")
-    assert err.startswith("cloche: machine first: there are no logs of it; `cloche build first` ma")
+    assert err.startswith("cloche: machine first has no logs; `cloche build first` ma")
 
 
 def test_a_warning_of_several_machines_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:

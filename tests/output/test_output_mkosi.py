@@ -143,7 +143,7 @@ def test_what_an_image_would_miss_is_said_before_it_is_made(making: Making, tmp_
         (boots, kernels, "the root has no kernel"),
         (boots, making.layer({"usr/lib/modules/7/x.ko": ""}), "and the root has no depmod"),
         (replace(boots, initrds=("/none",)), None, "/none of `Initrds` is no file"),
-        (boots, away, "/boot/initramfs-6.1.img is no file in the root"),
+        (boots, away, "/boot/initramfs-6.1.img is not a file in the root"),
         (line, None, "/none, which the kernel line names as init, is not in the root"),
         (boots, inits, "the root has nothing that its kernel starts (/sbin/init"),
         (Mkosi("uki"), inits, "the root has nothing that its kernel starts (/init"),

@@ -1,4 +1,4 @@
-"""Whether the Python modules of a package can be imported where only its needs are."""
+"""Imports the Python modules of a package in a root that has only its run-time dependencies."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ sys.exit(failed)
 
 
 def modules(files: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
-    """The outermost modules among the files of a package, by the interpreter's name.
+    """The top-level modules among the files of a package, by interpreter. A pure function.
 
-    Of a namespace (PEP 420) the modules in it count. Those whose name begins with ``_``, and the
-    tests, only count if there are no others. A pure function.
+    In a namespace package (PEP 420), the modules inside it are returned. Test modules and names
+    that begin with ``_`` are returned only if the package has no other modules.
     """
     found: defaultdict[str, set[tuple[str, ...]]] = defaultdict(set)
     packages: set[tuple[str, tuple[str, ...]]] = set()
@@ -76,9 +76,9 @@ def modules(files: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
 
 
 def failed_import(context: BuildContext, builder: Builder, cpv: str) -> StepError | None:
-    """Import the modules of a package in a root that has only its needs at run time.
+    """Import the modules of a package in a root that has only its run-time dependencies.
 
-    The error of a module that cannot be imported. Raises `ClocheError`.
+    Returns the error for a module that cannot be imported. Raises `ClocheError`.
     """
     package = next(each for each in builder.plan.packages if each.cpv == cpv)
     made = {id: found for id, (found, _) in builder.results.items()}

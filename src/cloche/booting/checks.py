@@ -18,7 +18,7 @@ PASSED, FAILED, SKIPPED = "passed", "failed", "not run"
 _UNIT = (
     "U={unit}; if [ -d /run/systemd/system ]; then n=0; "
     '[ "$(systemctl show -p LoadState --value $U)" != not-found ] || '
-    "{{ echo there is no unit $U; exit 4; }}; "
+    "{{ echo unit $U not found; exit 4; }}; "
     "until systemctl -q is-active $U || systemctl -q is-failed $U || [ $n -ge 30 ]; "
     "do n=$((n+1)); sleep 1; done; systemctl -q is-active $U && exit 0; "
     "systemctl --no-pager -n 5 status $U; exit 1; "

@@ -1,7 +1,7 @@
-"""The CPU that an image is for, where its programs for UEFI say so: x86-64 alone is emulated.
+"""The CPU of an image, as far as its UEFI programs tell: `cloche boot` emulates only x86-64.
 
-Those of removable media are known by their names in a FAT, which is read as far as such names are
-found at the beginning of a partition. What says nothing is booted.
+Boot programs are found by their names in the FAT at the beginning of a partition. An image without
+such names is booted.
 """
 
 from __future__ import annotations
@@ -68,5 +68,5 @@ def _is_entry(part: bytes, name: bytes) -> bool:
 def foreign(path: Path, cpu: str) -> BootError:
     """The error for an image of another CPU."""
     program, package = _EMULATORS[cpu]
-    todo = f"start it with {program} (Debian: {package}); `cloche boot` emulates {OURS} alone"
+    todo = f"start it with {program} (Debian: {package}); `cloche boot` emulates only {OURS}"
     return not_bootable(path, f"it is for {cpu}", todo)

@@ -1,10 +1,9 @@
 """A machine's /etc/portage as a layer of its roots, with those user patches that concern it.
 
-User patches belong to packages, and a project has one ``patches/`` for all machines. A resolution
-only knows their directories (those of no package are told), and what a package's step sees of them
-is its own (`cloche.portage.view`). So the layer has empty files in their place until the packages
-are known, and then those of the machine's packages: a patch for one package does not make roots
-anew that do not have it.
+A project has one ``patches/`` for all machines, but a machine gets only the user patches of its own
+packages, so that a patch does not change the machines that lack its package. Before the packages
+are resolved, each directory of patches holds an empty file instead: Portage then reports those that
+match no package. A build step gets the patches of its package elsewhere (`cloche.portage.view`).
 """
 
 from __future__ import annotations
@@ -54,7 +53,7 @@ def with_etc(store: Store, inputs: Inputs, etc: Mapping[str, Content]) -> Inputs
 
 
 def unresolved(etc: Mapping[str, Content]) -> dict[str, Content]:
-    """The files of ``/etc/portage`` for a resolution: of user patches only where they are."""
+    """The files of ``/etc/portage`` for a resolution: no user patches, but their directories."""
     places = {name.rpartition("/")[0] for name in etc if name.startswith(PATCHES)}
     stand_ins = {f"{place}/{_STAND_IN}": b"" for place in places}
     return dict(sorted({**_without_patches(etc), **stand_ins}.items()))

@@ -142,7 +142,7 @@ def _checked(project: Project | None, machine: str, repository: Repository) -> P
     project.machine(machine)
     own = {repo.path.resolve() for repo in project.repos.values() if repo.path is not None}
     if repository.path.resolve() not in own:
-        what = f"{repository.path} is none of the project's repositories"
+        what = f"{repository.path} is not a repository of the project"
         raise click.BadParameter(f"{what}: add it to cloche.toml", param_hint="--cache")
     return project
 

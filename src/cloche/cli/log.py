@@ -97,7 +97,7 @@ def _newest(store: Store, atom: str, step: str | None, project: Project | None) 
     machine = atom.removeprefix(logs.MACHINES)
     if not found and project is not None and machine in project.machines:
         todo = f"`cloche build {machine}` makes them, of what is not known already"
-        raise ClocheError(f"machine {machine}: there are no logs of it", todo=todo)
+        raise ClocheError(f"machine {machine} has no logs", todo=todo)
     if not wanted:
         raise unknown_word(atom, known, project)
     return max(wanted, key=logs.step_name)

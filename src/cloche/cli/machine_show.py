@@ -74,7 +74,7 @@ def show(options: Options, name: str, as_json: bool) -> None:
     for line in _told_of(declared):
         click.echo(one_line(line))
     if last is not None:
-        how = "failed" if last.result == "failed" else "did not come to its end"
+        how = "failed" if last.result == "failed" else "was not completed"
         click.echo(f"{'last':<10}build {last.number} {how}, see `cloche report {asked}`")
     if held is None:
         click.echo(f"{'build':<10}not built yet")
@@ -116,7 +116,7 @@ def _told_of(declared: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _told_of_system(system: System) -> Iterator[str]:
-    """Lines about sections; of what there may be hundreds of, the number alone."""
+    """Lines about sections; of kernel options and files, which can be hundreds, only the number."""
     for section, values in system.items():
         options = [name for name in values if name.startswith("CONFIG_")]
         many = options if section == "kernel" else [*values] if section == "files" else []

@@ -213,7 +213,7 @@ def opened_session(
 def telling_of_long_stages() -> Sink:
     """A sink for commands that show only a result: long stages report each quarter.
 
-    Several machines may give equal notes, of which one is told.
+    If several machines report equal notes, only the first is shown.
     """
     from cloche.records.events import Note, Progress
 

@@ -19,7 +19,7 @@ _WRITES = {
 
 
 def check_removals(steps: Sequence[FinishStep]) -> None:
-    """Refuse to remove what an earlier step writes or dresses. Raises `ConfigError`."""
+    """Refuse to remove what an earlier step writes or sets permissions of. Raises `ConfigError`."""
     written: dict[str, Origin] = {}
     for step in steps:
         written |= dict.fromkeys(_written(step), step.origin)

@@ -24,7 +24,7 @@ def definitions(directory: Path) -> Iterator[Path]:
 
 
 def defined(directory: Path | None) -> Definitions:
-    """What a directory defines. Raises `ConfigError` for what is no file, or lies elsewhere."""
+    """The definitions in a directory. Raises `ConfigError` unless all are files inside it."""
     files = definitions(directory) if directory else ()
     return {
         file.name: dict(_LINE.findall(read_bytes(file, file.parent).decode(errors="replace")))

@@ -1,7 +1,7 @@
-"""What emerge in a freshroot and the desk outside say to each other (`freshroot_desk`).
+"""The protocol between emerge in a freshroot and `freshroot_desk` outside.
 
-A request goes out; what is to be shown comes back, and keys, sizes of the terminal and interrupts
-go out, until the end, which has a status and the place of packages.
+emerge sends a request, then keys, terminal sizes and interrupts. The desk sends output to show, and
+at the end a status and the directory of the packages.
 """
 
 from __future__ import annotations

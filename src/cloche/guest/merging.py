@@ -1,4 +1,4 @@
-"""The real emerge of a freshroot's root, which tells in one line of files that no package owns."""
+"""Runs the real emerge of a freshroot; overwritten files that no package owns are one line."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What emerge may remove in a freshroot: packages, and not the entries that stand for a seed.
+"""What emerge may remove in a freshroot: packages, but not the VDB entries of a Debian seed.
 
-Of a Debian seed Portage knows what build dependencies name, by entries that own no files. Portage
-would clean them all away, one by one, and nothing but its knowledge of them would be gone.
+These entries own no files; they satisfy build dependencies with the tools of the seed. Portage
+would remove all of them, and then no longer know the tools, which would still be there.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Files that a merge overwrites and no installed package owns, as most files of a Debian seed.
+"""Files that a merge overwrites and that no installed package owns, such as a Debian seed's.
 
-Portage tells of each package that overwrites some in twenty-five lines, about bugs of packages that
-own the same file. Here it does so only for files that a package owns.
+For each package that overwrites such files, Portage prints twenty-five lines about packages that
+install the same file. Here it does so only for files that another package owns.
 """
 
 from __future__ import annotations
@@ -15,10 +15,9 @@ MOST = 5
 
 
 def spare(*, tell: bool) -> None:
-    """Change Portage in this process: files that no package owns are in no message of collisions.
+    """Patch Portage in this process: messages about collisions leave out files without an owner.
 
-    With ``tell``, one line has them. FEATURES=collision-protect asks for all collisions, and gets
-    them.
+    With ``tell``, one line lists them. FEATURES=collision-protect still reports all collisions.
     """
     from portage.dbapi.vartree import dblink
 
@@ -56,7 +55,7 @@ def place(root: Path, name: str) -> Path:
 
 
 def line_of(names: list[str]) -> str:
-    """What is told of the files."""
+    """The line that lists the files."""
     listed = ", ".join(f"/{name.lstrip('/')}" for name in names[:MOST])
     more = f" and {len(names) - MOST} more" if len(names) > MOST else ""
     files = "a file" if len(names) == 1 else f"{len(names)} files"

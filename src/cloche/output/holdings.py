@@ -30,10 +30,10 @@ VDB = "/var/db/pkg"
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A package of a build. ``size`` is in bytes; with ``layer`` None the store lost its layer.
+    """A package of a build. ``size`` is in bytes; ``layer`` is None if the store has lost it.
 
-    ``use`` are enabled flags of ``iuse``, which are all that the user can choose: they tell of a
-    package that is new, and that only they differ is no difference.
+    ``use`` are the enabled USE flags, ``iuse`` all that the user can set. ``iuse`` is only shown
+    for added packages, and is ignored when packages are compared.
     """
 
     cp: str

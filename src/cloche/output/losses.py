@@ -1,4 +1,4 @@
-"""What a format of images cannot hold of a root: said, as whoever needs it would find out late."""
+"""What an image format cannot hold of a root, and the warnings of the build about it."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ Losses = Mapping[str, Sequence[str]]
 
 
 def not_held(format: Format) -> frozenset[str]:
-    """The kinds of attributes that a format has no place for. A pure function but for definitions.
+    """The kinds of attributes that a format cannot store. It reads the files of ``repart``.
 
-    squashfs has names for user.*, trusted.* and security.* alone (squashfs_fs.h), a cpio archive
-    for none (initramfs-buffer-format).
+    squashfs stores only user.*, trusted.* and security.* (squashfs_fs.h), a cpio archive no
+    extended attributes at all (initramfs-buffer-format).
     """
     if isinstance(format, Mkosi):
         if format.word in ("cpio", "uki", "esp"):
@@ -65,12 +65,12 @@ def _kind(name: bytes) -> str:
 
 
 def data_of_losses(found: Losses) -> dict[str, Any]:
-    """What is remembered of them: some paths, and how many there are."""
+    """What the store keeps of them: some paths, and their number."""
     return {kind: [list(paths[:_SHOWN]), len(paths)] for kind, paths in sorted(found.items())}
 
 
 def warning(image: Image, kind: str, some: Sequence[str], count: int) -> Note:
-    """Tell of one kind."""
+    """The warning for one kind."""
     names = ", ".join(os.fsencode(path).decode(errors="backslashreplace") for path in some)
     more = f" and {count - len(some)} more" if count > len(some) else ""
     what = f"the image {image.name} cannot hold {kind}, of {names}{more}"

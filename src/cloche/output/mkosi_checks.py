@@ -81,7 +81,7 @@ def check(work: Imaging, wanted: Mkosi) -> None:
     for path in wanted.initrds or (own_initrds(work) if wanted.bootable else ()):
         if work.regular(path) is None:
             where = " of `Initrds`" if wanted.initrds else ""
-            what = f"{path}{where} is no file in the root of {work.context.inputs.machine}"
+            what = f"{path}{where} is not a file in the root of {work.context.inputs.machine}"
             raise ConfigError(work.image.origin, what, "correct the path, or add the file")
     if wanted.needs_kernel:
         _check_init(work, wanted)

@@ -3,10 +3,9 @@
 While the build runs they are written to a file in a workspace of the store; when it ends in any way
 they become a blob, which the pin ``record/PLACE/NAME/NUMBER`` names together with the resolution.
 PLACE identifies the project, as two projects may have machines of the same name. The newest
-``Policy.records`` stay, the newest that came to its end, and the newest that built something; the
-blobs of the others are garbage. A build that did nothing stays until the next one that came to its
-end. Of the newest ``Policy.kept`` different results
-the layers of the packages stay, too.
+``Policy.records`` stay, the newest completed one, and the newest that built something; the blobs
+of the others are garbage. A build that did nothing stays until the next completed one. Of the
+newest ``Policy.kept`` different results the layers of the packages stay, too.
 """
 
 from __future__ import annotations
@@ -252,8 +251,8 @@ def _let_go(store: Store, found: Sequence[Record], kept: int) -> None:
 
 
 def _forget(store: Store, found: Sequence[Record], count: int) -> None:
-    """Drop all builds but the newest ``count``, the last one, the last that came to its end, and
-    the last that built something.
+    """Drop all builds but the newest ``count``, the last one, the last completed one, and the last
+    that built something.
 
     One that did nothing is not among the ``count``.
     """

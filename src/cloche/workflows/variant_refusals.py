@@ -1,4 +1,4 @@
-"""Why a variant of a machine cannot be resolved, in words for its user: no file of his is wrong."""
+"""Errors for a variant of a machine that cannot be resolved: no file of the project is at fault."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from cloche.errors import ClocheError
 from cloche.plan.names import nearest
 from cloche.workflows.patch_package import in_words, versions
 
-#: The option of `cloche build`, which a variant has not.
+#: Advice to use an option of `cloche build` that `cloche try` does not have.
 _OPTION: Final = re.compile(r"(;| \() ?`--autounmask-write FRAGMENT` does it\)?")
 
 
 def refused(error: ResolutionError, machine: str, atom: str, trees: Sequence[Path]) -> ClocheError:
-    """A refusal of Portage as it concerns a variant with an atom.
+    """The error of `cloche try` for an error of Portage.
 
-    Where the atom itself is unknown or masked, one line is all; else Portage's reasons stay.
+    If the atom itself is unknown or masked, it is one line; otherwise Portage's reasons follow.
     """
     todo = _OPTION.sub("", error.todo or "")
     if error.kind == "unknown" and error.asked == atom:
