@@ -21,7 +21,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.client.target_root import CLIENT, ISOLATION, Target, make_target
+from tests.client.handed_out import TEXT
+from tests.client.target_root import ISOLATION, Target, make_target
 from tests.service.serving import Server, served, server_of
 from tests.targets.described import PROJECT
 
@@ -65,7 +66,7 @@ def want_rows(place: Place, seed: Path, server: Server, runs: int) -> list[Row]:
     client, plain = (_target(place, seed, name) for name in ("client", "plain"))
     _enrol(client, server, server.url)
     client.client("want", PACKAGE)
-    client.write("client.py", CLIENT.read_text())
+    client.write("client.py", TEXT)
     taken: dict[str, list[float]] = {"client": [], "plain": []}
     with _static(_copied(place, client, server)) as address:
         plain.write("etc/portage/binrepos.conf/static.conf", BINHOST.format(address=address))

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support import ROOT
+from tests.client.handed_out import TEXT
 
-CLIENT = ROOT / "src/cloche/client/cloche_client.py"
 # Nothing of cloche is in here: mounts in a namespace that ends with the script, and chroot(8).
 SCRIPT = r"""
 set -eu
@@ -84,7 +83,7 @@ class Target:
 
     def client(self, *arguments: str, check: bool = True, **environment: str) -> str:
         """Run the client from standard input, as over ssh."""
-        text = CLIENT.read_text()
+        text = TEXT
         return self.run("python3", "-", *arguments, stdin=text, check=check, **environment)
 
     def write(self, path: str, text: str) -> Path:

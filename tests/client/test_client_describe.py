@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
-from target_root import CLIENT, LIBRARY, Target
+from target_root import LIBRARY, Target
+from tests.client.handed_out import TEXT, client
 from tests.support import cannot
 
 import portage
-from cloche.client import cloche_client as client
 from cloche.targets import description as service
 from cloche.targets.repositories import digest_of_files
 
@@ -38,7 +38,7 @@ def described(target: Target, *arguments: str) -> service.Description:
 
 
 def test_the_file_needs_nothing_but_the_standard_library_and_portage() -> None:
-    tree = ast.parse(CLIENT.read_text(), feature_version=(3, 9))
+    tree = ast.parse(TEXT, feature_version=(3, 9))
     names = {a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names}
     names |= {n.module or "" for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
     assert {name.split(".")[0] for name in names} - set(sys.stdlib_module_names) == {
@@ -71,7 +71,9 @@ def test_other_versions_of_python_describe_a_machine(version: str, tmp_path: Pat
     (etc / "make.profile").symlink_to(tmp_path / "repo/profiles/default")
     conf = f"[DEFAULT]\nmain-repo = gentoo\n[gentoo]\nlocation = {tmp_path}/repo\n"
     (etc / "repos.conf/gentoo.conf").write_text(conf)
-    words = [str(found), "-B", str(CLIENT), "describe"]
+    file = tmp_path / "cloche-client"
+    file.write_text(TEXT)
+    words = [str(found), "-B", str(file), "describe"]
     environment = {"PATH": os.defpath, "PORTAGE_CONFIGROOT": str(tmp_path)}
     alone = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
     assert alone.returncode == 3

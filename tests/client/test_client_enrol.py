@@ -10,8 +10,8 @@ import time
 import pytest
 from scripted import serving
 from target_root import Target
+from tests.client.handed_out import client
 
-from cloche.client import cloche_client as client
 from cloche.targets import description as targets
 
 pytestmark = pytest.mark.real

@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 from scripted import Scripted, serving
-
-from cloche.client import cloche_client as client
+from tests.client.handed_out import client
 
 EVENTS = [
     {"event": "version", "version": 1, "time": 100.0},

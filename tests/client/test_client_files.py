@@ -9,8 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
-from cloche.client import cloche_client as client
+from tests.client.handed_out import client
 
 ENROLMENT = client.Enrolment("https://host:8000/sub", "weak1", "s3cr%t", "weak", public_key="KEY")
 

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from target_root import CLIENT, EBUILD, REPOSITORY, Target
+from target_root import EBUILD, REPOSITORY, Target
+from tests.client.handed_out import TEXT
 from tests.support import Store, project
 
 pytestmark = pytest.mark.real
@@ -188,7 +189,7 @@ def test_an_atom_that_nobody_has_is_portages_answer(enrolled: Target) -> None:
 
 def test_the_service_hands_out_the_client(enrolled: Target, address: str) -> None:
     enrolled.run("wget", "-q", "-O", "/client", f"{address}/client")
-    assert (enrolled.place / "upper/client").read_bytes() == CLIENT.read_bytes()
+    assert (enrolled.place / "upper/client").read_bytes() == TEXT.encode()
 
 
 def test_a_restarted_service_is_waited_for(
@@ -198,7 +199,7 @@ def test_a_restarted_service_is_waited_for(
     own = project(store, declared)
     with service(store, own) as (address, _):
         enrol(weak, store, own, address)
-        weak.write("client.py", CLIENT.read_text())
+        weak.write("client.py", TEXT)
         words = weak.command("python3", "-u", "/client.py", "want", "app-misc/slow")
         client = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
         assert client.stdout is not None

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from scripted import serving
 from target_root import Target
+from tests.client.handed_out import client
 from tests.mirrors import Signer, signer
 
 from cloche.binhosts.signed import sign_package
-from cloche.client import cloche_client as client
 from cloche.fetching.signing import opened_signer
 
 pytestmark = pytest.mark.real

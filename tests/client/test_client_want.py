@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 from scripted import Scripted, serving
-from target_root import CLIENT, EBUILD, Target
+from target_root import EBUILD, Target
+from tests.client.handed_out import TEXT
 
 pytestmark = pytest.mark.real
 
@@ -164,7 +165,7 @@ def test_an_interrupt_leaves_the_build_alone(weak: Target, script: Scripted) -> 
     """As Ctrl-C in a terminal; the build never ends."""
     script.events, script.cut_after = [*EVENTS, *EVENTS], 2
     script.endless = True
-    weak.write("client.py", CLIENT.read_text())
+    weak.write("client.py", TEXT)
     terminal, slave = pty.openpty()
     words = weak.command("python3", "/client.py", "want", "app-misc/tool", TERM="xterm")
     child = subprocess.Popen(words, stdin=slave, stdout=slave, stderr=slave, start_new_session=True)

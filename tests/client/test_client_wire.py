@@ -16,8 +16,7 @@ from pathlib import Path
 
 import pytest
 from scripted import serving
-
-from cloche.client import cloche_client as client
+from tests.client.handed_out import client
 
 
 @pytest.fixture(autouse=True)

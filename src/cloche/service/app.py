@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from importlib.resources import files
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -32,6 +31,7 @@ from cloche.service.openapi import OPEN, answers
 from cloche.service.problems import ProblemError
 from cloche.service.rendering import nothing_there
 from cloche.service.views import Health, answer
+from cloche.targets.client_program import client_program
 from cloche.version import version
 
 ABOUT = "Binary packages on demand for Gentoo machines. Errors are problem documents (RFC 9457)."
@@ -91,9 +91,9 @@ def _add_rest(app: FastAPI) -> None:
     @app.get("/client", tags=["service"], **answers(str, media="text/x-python"), openapi_extra=OPEN)
     async def client() -> Response:
         """cloche-client: one file of Python. Needs no token."""
-        text = files("cloche").joinpath("client", "cloche_client.py").read_bytes()
         headers = {"Content-Disposition": 'attachment; filename="cloche-client"'}
-        return Response(text, headers=headers, media_type="text/x-python; charset=utf-8")
+        media = "text/x-python; charset=utf-8"
+        return Response(client_program(), headers=headers, media_type=media)
 
 
 class Around:

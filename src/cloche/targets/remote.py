@@ -13,6 +13,7 @@ from cloche.archives.tarformat import Member, Read
 from cloche.errors import ClocheError, Exit
 from cloche.seeds.directory import NOT_OF_A_SYSTEM, SHADOWS
 from cloche.store.tree import Entry
+from cloche.targets.client_program import client_program
 from cloche.targets.connection import Connection
 from cloche.targets.description import LARGEST, Description, decode_description
 from cloche.targets.listing import MOST, Listing, changed, decode_listing
@@ -32,9 +33,8 @@ exec tar --create "$how" --directory=/ --null --no-unquote --no-recursion --file
 
 def describe(connection: Connection) -> Description:
     """What identifies the target, as `cloche-client describe` has it. Raises ClocheError."""
-    script = (_CLIENT / "cloche_client.py").read_bytes()
     words = ("python3", "-", "describe", "--savedconfig")
-    return decode_description(connection.output(words, script, most=2 * LARGEST))
+    return decode_description(connection.output(words, client_program(), most=2 * LARGEST))
 
 
 def list_root(connection: Connection, leave_out: Sequence[str] = ()) -> bytes:

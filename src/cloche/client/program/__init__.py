@@ -1,0 +1,1 @@
+"""cloche-client in parts, which `cloche.targets.client_program` joins to one file."""
