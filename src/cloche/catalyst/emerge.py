@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from cloche.config.machine import EMERGE
+from cloche.config.emerge_options import EMERGE
 
 #: Short options of emerge(1) that count.
 _SHORT = {

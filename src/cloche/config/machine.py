@@ -13,6 +13,7 @@ from cloche.config import system
 from cloche.config.atoms import is_name
 from cloche.config.boot_tests import BootTests, read_boot_tests
 from cloche.config.chost import KNOWN, cpu_of
+from cloche.config.emerge_options import read_emerge
 from cloche.config.errors import ConfigError, Origin, unknown_name
 from cloche.config.files import names
 from cloche.config.finish_contradictions import check_removals
@@ -34,15 +35,6 @@ ROOTS = ("seed", "own", "minimal")
 OUTPUTS = ("stage4",)  # of [output]: what can be made of a machine (`output.kinds`)
 NEEDS = ("refuse", "warn")  # what to do if programs need what a root of its own lacks
 COMPRESSION = ("zstd", "xz", "gzip", "bzip2", "lzma", "lzip", "lzop", "none")  # `output.stage4`
-
-#: Options of emerge(1) that change what a resolution gives, and what each may have as its value.
-EMERGE = {
-    **dict.fromkeys(
-        ("update", "deep", "newuse", "changed-use", "changed-deps", "changed-slot"), ""
-    ),
-    **dict.fromkeys(("emptytree", "noreplace", "nodeps", "onlydeps", "oneshot", "usepkgonly"), ""),
-    **dict.fromkeys(("with-bdeps", "implicit-system-deps", "complete-graph"), "y|n"),
-}
 
 _LIVE = re.compile(r"=?[\w+.*?\[\]-]+/[\w+.*?\[\]-]+")
 
@@ -210,7 +202,7 @@ def load_machine(
         compression=_one_of(output, "compression", COMPRESSION),
         below=_below(output),
         needs=_one_of(output, "needs", NEEDS),
-        emerge=_emerge(table),
+        emerge=read_emerge(table),
         keep_world=table.get("keep_world", bool, False),
         finish=steps,
         images=images,
@@ -378,27 +370,6 @@ def _one_of(table: Table, key: str, words: tuple[str, ...]) -> str:
     if word not in words:
         raise unknown_name(table.origin(key), key, word, words)
     return word
-
-
-def _emerge(table: Table) -> tuple[str, ...]:
-    """``emerge``: options. Raises `ConfigError`."""
-    for text, origin in table.strings("emerge"):
-        if text == "--usepkgonly" and not table.strings("binrepos"):
-            what = "there are no binary packages for --usepkgonly"
-            raise ConfigError(origin, what, "name their host in `binrepos`")
-    return tuple(emerge_option(*item) for item in table.strings("emerge"))
-
-
-def emerge_option(text: str, origin: Origin) -> str:
-    """An option of emerge. Raises `ConfigError`."""
-    name, equals, value = text.removeprefix("--").partition("=")
-    if not text.startswith("--") or name not in EMERGE:
-        raise unknown_name(origin, "option of emerge", text, [f"--{each}" for each in EMERGE])
-    if bool(EMERGE[name]) != bool(equals) or (equals and value not in EMERGE[name].split("|")):
-        right = " or ".join(f"--{name}={each}" for each in EMERGE[name].split("|"))
-        right = right if EMERGE[name] else f"--{name}"
-        raise ConfigError(origin, f"“{text}” is not an option of emerge", f"write {right}")
-    return text
 
 
 def _limits(table: Table) -> LimitsSpec:

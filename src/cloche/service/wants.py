@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 
 from cloche.config.atoms import atom_fault, is_name
+from cloche.config.emerge_options import emerge_option
 from cloche.config.errors import ConfigError, Origin
-from cloche.config.machine import emerge_option
 from cloche.plan.depgraph import Cpv
 from cloche.service.problems import ProblemError
 from cloche.targets.levels import Level

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +36,19 @@ class Blob:
     size: int
     created: float
     path: Path
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the file is there and has its size.
+
+        Outputs are hard links to it, so root may have overwritten it. `cloche store verify` checks
+        the content.
+        """
+        try:
+            seen = self.path.lstat()
+        except OSError:
+            return False
+        return stat.S_ISREG(seen.st_mode) and seen.st_size == self.size
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import stat
 import tempfile
 import time
 import urllib.parse
@@ -254,7 +253,7 @@ class Store(Place):
 
     def _blob(self, id: str) -> Blob | None:
         found = self.index.blobs(self.blobs, checked(id))
-        return found[0] if found and _is_whole(found[0]) else None
+        return found[0] if found and found[0].is_whole else None
 
     def add_blob(self, source: Path, label: str) -> Blob:
         """Move the file ``source`` into the store: ``source`` is removed.
@@ -398,15 +397,3 @@ class Store(Place):
         with self.placing():
             self.index.strike(trees=trees, blobs=blobs, actions=actions)
         settle(self)
-
-
-def _is_whole(blob: Blob) -> bool:
-    """Whether a blob's file is there and has its size.
-
-    What is delivered is linked to it: root may have written there (`cloche store verify` reads it).
-    """
-    try:
-        seen = blob.path.lstat()
-    except OSError:
-        return False
-    return stat.S_ISREG(seen.st_mode) and seen.st_size == blob.size
