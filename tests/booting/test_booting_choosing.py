@@ -19,6 +19,7 @@ IMAGES = {
     "uki": 'format = "uki"\ntools = "debian"\n',
     "loaded": 'format = "disk"\ntools = "debian"\nBootable = true\n',
     "data": 'format = "disk"\ntools = "debian"\n',
+    "plain": 'format = "directory"\ntools = "debian"\n',
 }
 
 
@@ -57,6 +58,13 @@ def test_images_by_mkosi_boot_if_they_have_a_loader(tmp_path: Path) -> None:
         image_of(found, "")
     assert image_of(found, "data") == tmp_path / "out/m/data.raw"  # its content decides
     assert image_of(found, "data", nspawn=True) == tmp_path / "out/m/data.raw"
+
+
+def test_nspawn_takes_a_directory(tmp_path: Path) -> None:
+    found = machine(tmp_path, "plain", "live")
+    assert image_of(found, "", nspawn=True) == tmp_path / "out/m/plain"
+    with pytest.raises(BootError, match="plain is a directory image, which does not boot in this"):
+        image_of(found, "plain")
 
 
 def test_what_does_not_boot_is_said(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from cloche.booting import nspawn
 from cloche.booting.command import DirectKernel, Forward, Hardware, command
@@ -15,6 +16,7 @@ from cloche.booting.errors import BootError
 from cloche.booting.firmware import Firmware, uefi
 from cloche.booting.guests import check_forward, check_own
 from cloche.booting.media import Medium
+from cloche.cli.boot import boot
 
 DISK = Medium(Path("/images/a,b.qcow2"), "disk", "qcow2", ("uefi",))
 HARDWARE = Hardware(memory=512 << 20, cpus=2, accelerator="tcg", medium=DISK)
@@ -146,3 +148,17 @@ def test_what_is_written_is_neither_the_image_nor_the_stores(tmp_path: Path) -> 
     with pytest.raises(BootError, match="hard links"):
         check_own(blob, None)
     assert blob.read_bytes() == b"disk"
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [("--log", "nowhere is not there"), ("--screenshot", "nowhere is not there")],
+)
+def test_files_that_cannot_be_written_are_told_at_once(
+    tmp_path: Path, option: str, said: str
+) -> None:
+    disk = tmp_path / "disk.raw"
+    disk.touch()
+    done = CliRunner().invoke(boot, [str(disk), option, str(tmp_path / "nowhere/file")])
+    assert done.exit_code == 2
+    assert said in done.output
