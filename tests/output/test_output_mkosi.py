@@ -142,7 +142,7 @@ def test_what_an_image_would_miss_is_said_before_it_is_made(making: Making, tmp_
         (Mkosi("tar"), making.without("usr/lib/os-release"), "the root has no usr/lib/os-release"),
         (boots, kernels, "the root has no kernel"),
         (boots, making.layer({"usr/lib/modules/7/x.ko": ""}), "and the root has no depmod"),
-        (replace(boots, initrds=("/none",)), None, "/none of `Initrds` is no file"),
+        (replace(boots, initrds=("/none",)), None, "/none of `Initrds` is not a file"),
         (boots, away, "/boot/initramfs-6.1.img is not a file in the root"),
         (line, None, "/none, which the kernel line names as init, is not in the root"),
         (boots, inits, "the root has nothing that its kernel starts (/sbin/init"),
