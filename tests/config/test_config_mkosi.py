@@ -98,7 +98,8 @@ def test_verity_makes_the_root_one_that_never_changes(tmp_path: Path) -> None:
         ("tar", "CompressLevel = 20", "20 is not a value of CompressLevel with zstd"),
         ("disk", 'KernelModulesInclude = ["host"]', "depends on the host that makes the image"),
         ("disk", 'KernelModulesInitrdInclude = ["default"]', "depends on the host"),
-        ("disk", 'size = "20T"', 'write at most "8T"'),
+        ("disk", 'size = "20T"', 'write "8T" or less'),
+        ("disk", 'efi_size = "1025G"', 'write "1T" or less'),
         ("disk", 'KernelModulesInclude = ["a,b"]', "has a comma"),
         ("disk", 'Initrds = ["boot/x"]', "is not a path of the root"),
         ("disk", 'Seed = "x"', "is not a value of Seed"),
@@ -203,7 +204,12 @@ def test_images_that_would_be_one_file_are_refused(tmp_path: Path) -> None:
     split = 'format = "disk"\nSplitArtifacts = ["partitions"]'
     with pytest.raises(ConfigError, match=r"would both be x\.esp\.raw"):
         images(two("x", split, "x.esp", 'format = "disk"'), tmp_path)
+    with pytest.raises(ConfigError, match=r"would both be x\.root\.raw\.tar"):
+        images(two("x", split, "x.root.raw", 'format = "tar"'), tmp_path)  # one name of an output
+    with pytest.raises(ConfigError, match=r"would both be x-contents\.tar"):
+        images(two("x", 'format = "iso"\nvolid = "x"', "x-contents", 'format = "tar"'), tmp_path)
     assert len(images(two("x", split, "y", 'format = "disk"'), tmp_path)) == 2
+    assert len(images(two("x", 'format = "tar"', "x.tar", 'format = "tar"'), tmp_path)) == 2
 
 
 def test_no_option_is_both_offered_and_refused() -> None:

@@ -17,7 +17,7 @@ from tests.support import Store
 
 from cloche.archives import ImportOptions, import_tarball
 from cloche.config.errors import ConfigError, Origin
-from cloche.config.images import Erofs, Image, Qcow2
+from cloche.config.images import Erofs, Image, Oci, Qcow2
 from cloche.config.mkosi import Mkosi
 from cloche.layers import SOURCE_DATE_EPOCH, commit
 from cloche.output import images, mkosi, mkosi_tools
@@ -78,8 +78,10 @@ def test_options_change_the_root_and_nothing_of_them_is_of_today(making: Making)
 
 @pytest.mark.real
 def test_an_erofs_holds_what_the_root_holds(making: Making) -> None:
+    before = making.make(Oci(), "plain")
     with mounted(making.make(Erofs(("-zlz4",)), "plain"), "erofs") as tree:
         assert not differences(making.root, tree)
+    assert not before.exists()  # the image of this name is another one now
 
 
 @pytest.mark.real

@@ -12,7 +12,8 @@ from cloche.config.atoms import is_name
 from cloche.config.errors import ConfigError, Origin, unknown_name
 from cloche.config.files import project_directory
 from cloche.config.mkosi import FORMATS, Mkosi, read_mkosi
-from cloche.config.table import Table, size
+from cloche.config.sizes import LARGEST, LARGEST_FAT, STEP, any_size, whole_size
+from cloche.config.table import Table
 
 #: File systems for the root of a disk (`output.qcow2`); the first is the default.
 ROOT_TYPES = ("xfs", "ext4", "btrfs")
@@ -21,7 +22,7 @@ TAKEN = ("packages", "stage4", "binpkgs")
 
 _VOLID = 32  # characters of a volume ID (ECMA-119, 8.4.7)
 _SMALLEST = 32 << 20  # bytes of an EFI system partition with FAT32 and clusters of one sector
-_STEP = 1 << 20  # bytes: partitions begin and end at multiples of it
+_EXTRA = 300 << 20  # bytes: mkfs.xfs(8) makes no smaller one
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,15 @@ class Image:
         tar = ".tar" if isinstance(self.format, Oci) else ""
         return f"{self.name}.{self.word}{tar}"
 
-    def splits(self, file: str) -> bool:
+    def takes(self, other: Image) -> bool:
+        """Whether it, or what is made besides, has the name or the file of another image."""
+        names = (other.name, other.file)
+        lists = {f"{self.file}.contents", f"{self.name}-contents"}
+        if self.file == other.file or lists & {*names}:
+            return True
+        return any(self._splits(name) for name in names)
+
+    def _splits(self, file: str) -> bool:
         """Whether a file is one of those that it is divided into besides."""
         if not isinstance(self.format, Mkosi) or not file.startswith(self.name):
             return False
@@ -141,7 +150,7 @@ def read_images(table: Table, root: Path, seeds: frozenset[str]) -> tuple[Image,
     found = tuple(_image(name, each, root, seeds) for name, each in table.tables("images").items())
     for each in found:
         for other in found:
-            if each is not other and (each.file == other.file or each.splits(other.file)):
+            if each is not other and each.takes(other):
                 what = f"the images {each.name} and {other.name} would both be {other.file}"
                 raise ConfigError(other.origin, what, "rename one of them")
     return found
@@ -197,7 +206,7 @@ def _iso(table: Table, root: Path) -> Iso:
         files=tuple(project_directory(*item, root) for item in table.strings("files")),
         copy={name: _in_root(copy, name) for name in copy.data},
         verify=table.get("verify", bool, False),
-        extra_partition=table.measure("extra_partition", size, 'a size such as "512M"') or 0,
+        extra_partition=any_size(table, "extra_partition", "an XFS", _EXTRA, LARGEST) or 0,
     )
 
 
@@ -232,12 +241,9 @@ def _qcow2(table: Table, root: Path) -> Qcow2:
     kind = table.get("root_type", str, default.root_type)
     if kind not in ROOT_TYPES:
         raise unknown_name(table.origin("root_type"), "file system", kind, ROOT_TYPES)
-    expected = 'a size such as "20G", in whole MiB'
-    whole = table.measure("size", _whole, expected) or default.size
-    efi = table.measure("efi_size", _whole, expected) or default.efi_size
-    if efi < _SMALLEST:
-        what = f"an EFI system partition of {efi >> 20} MiB is too small"
-        raise ConfigError(table.origin("efi_size"), what, f'write "{_SMALLEST >> 20}M" or more')
+    whole = whole_size(table, "size", "a disk", STEP, LARGEST) or default.size
+    part = "an EFI system partition"
+    efi = whole_size(table, "efi_size", part, _SMALLEST, LARGEST_FAT) or default.efi_size
     if whole < efi + _SMALLEST:
         what = f"a disk of {whole >> 20} MiB is too small for a root"
         raise ConfigError(table.origin("size"), what, "increase size, or decrease efi_size")
@@ -277,14 +283,6 @@ def _texts(table: Table, key: str) -> Mapping[str, str]:
         if not name or "=" in name or not name.isprintable():
             raise ConfigError(found.origin(name), f"“{name}” is not a name for `{key}`")
     return {name: found.get(name, str, "") for name in found.data}
-
-
-def _whole(text: str) -> int:
-    """Bytes of a size that is a multiple of a MiB. Raises ValueError."""
-    found = size(text)
-    if found % _STEP:
-        raise ValueError(text)
-    return found
 
 
 #: A part of an image's name (github.com/distribution/reference).

@@ -10,8 +10,9 @@ from pathlib import Path
 from cloche.config.errors import ConfigError, unknown_name
 from cloche.config.files import project_directory
 from cloche.config.repart import check_definitions
+from cloche.config.sizes import LARGEST, LARGEST_FAT, STEP, whole_size
 from cloche.config.system import HOSTNAME, ZONE
-from cloche.config.table import Table, size
+from cloche.config.table import Table
 
 #: What mkosi makes, and the extension of its file; a directory has none.
 FORMATS: Mapping[str, str] = {
@@ -39,9 +40,7 @@ _ARTIFACTS = {
     "partitions": re.compile(r"(\.[\w-]+)+\.raw", re.ASCII),
 }
 _LEVELS = {"zstd": (1, 19), "xz": (0, 9), "gz": (1, 9)}
-_LARGEST = 8 << 40  # bytes of a partition: files of common file systems can be as large
 _OUTER = ("disk", "tar", "cpio", *EXTENSIONS)
-_STEP = 1 << 20
 _SMALLEST = 40 << 20  # bytes of an EFI system partition: FAT32 with clusters of one sector
 
 
@@ -364,18 +363,12 @@ def _disk(found: Mkosi, table: Table, root: Path) -> Mkosi:
         repart = project_directory(text, table.origin("repart"), root)
         boots = table.get("Bootable", bool, False) and table.get("Bootloader", str, "") != "none"
         check_definitions(repart, table, ("Verity", *_OWN), boots)
-    expected = 'a size such as "4G", in whole MiB'
-    room = table.measure("size", _whole, expected)
-    efi = table.measure("efi_size", _whole, expected) or found.efi_size
-    if room is not None and room > _LARGEST:
-        what = f"a partition of {room >> 40} TiB cannot be in a file everywhere"
-        raise ConfigError(table.origin("size"), what, f'write at most "{_LARGEST >> 40}T"')
+    room = whole_size(table, "size", "a partition", STEP, LARGEST)
+    part = "an EFI system partition"
+    efi = whole_size(table, "efi_size", part, _SMALLEST, LARGEST_FAT) or found.efi_size
     if room is not None and verity:
         what = "a root with Verity is as large as its content"
         raise ConfigError(table.origin("size"), what, "leave out `size`")
-    if efi < _SMALLEST:
-        what = f"an EFI system partition of {efi >> 20} MiB is too small"
-        raise ConfigError(table.origin("efi_size"), what, f'write "{_SMALLEST >> 20}M" or more')
     if room is not None and kind != "ext4":
         what = f"a root of type {kind} is as large as its content"
         raise ConfigError(table.origin("size"), what, "leave out `size`")
@@ -401,10 +394,3 @@ def _verity(table: Table) -> bool:
             table.origin("Verity"), what, 'write "hash": the kernel line has the root'
         )
     return value == "hash"
-
-
-def _whole(text: str) -> int:
-    found = size(text)
-    if found % _STEP or not found:
-        raise ValueError(text)
-    return found

@@ -33,9 +33,11 @@ from cloche.output.claim import alone
 from cloche.output.finished import Finished, Written
 from cloche.output.image_tools import check_programs, needed
 from cloche.output.imaging import CONTENTS, GIVEN, IMAGE, OUT, Imaging
+from cloche.output.leftovers import remove_leftovers
 from cloche.output.losses import data_of_losses, losses, not_held, warning
 from cloche.output.stage4 import OWN, place, skeleton
 from cloche.plan.keys import layer_parts
+from cloche.records.events import Note
 from cloche.records.logs import new_log
 from cloche.sandbox.base import Bind
 from cloche.store import Key, Outcome, make_key
@@ -66,7 +68,11 @@ def check_images(images: Sequence[Image], tools: Mapping[str, Layer]) -> None:
 
 def write_images(done: Finished) -> dict[str, Written]:
     """Make the images of a machine, by their names. Raises StepError, ConfigError."""
-    return {name: each for image in done.machine.images for name, each in _write(done, image)}
+    found = {image.name: dict(_write(done, image)) for image in done.machine.images}
+    files = {image: [each.path.name for each in own.values()] for image, own in found.items()}
+    for path in remove_leftovers(done.directory, files):
+        done.context.bus(Note(text=f"removed {path}: the image has no such file any more"))
+    return {name: each for own in found.values() for name, each in own.items()}
 
 
 def _write(done: Finished, image: Image) -> Iterator[tuple[str, Written]]:
