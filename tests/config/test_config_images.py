@@ -83,6 +83,7 @@ ISO, DISK = HERE.format("iso"), HERE.format("qcow2")
         (ISO, 2, "images.x.volid"),
         (ISO + f'volid = "{"x" * 33}"', 5, "is not a volume ID"),
         (ISO + 'volid = "x"\nfiles = [".."]', 6, "is not in the project"),
+        (ISO + 'volid = "x"\nsquashfs = ""\nsquashfs_options = ["-q"]', 7, "has no effect"),
         (ISO + 'volid = "x"\nsquashfs = "../x"', 6, "is not a name on a medium"),
         (ISO + 'volid = "x"\ncopy = { "/boot" = "/boot" }', 6, "is not a name on a medium"),
         (ISO + 'volid = "x"\ncopy = { boot = "boot" }', 6, "is not a path of the root"),

@@ -9,8 +9,12 @@ import pytest
 
 from cloche.config.errors import ConfigError
 from cloche.config.images import Image, read_images
-from cloche.config.mkosi import FORMATS, OPTIONS, Mkosi
+from cloche.config.mkosi import Mkosi
+from cloche.config.mkosi_options import FORMATS, OPTIONS
 from cloche.config.table import load
+
+NONE = 'Bootable = true\nBootloader = "none"\n'
+UUID = "3c0ab1a2-1111-4222-8333-444455556666"
 
 
 def images(text: str, root: Path) -> tuple[Image, ...]:
@@ -95,7 +99,7 @@ def test_verity_makes_the_root_one_that_never_changes(tmp_path: Path) -> None:
         ("disk", 'RootShell = "bin/sh"', "is not a value of RootShell"),
         ("disk", 'RootPassword = "hashed:x"', "RootPassword is not a hash"),
         ("disk", "SectorSize = 7", "use 512, 1024, 2048, 4096"),
-        ("tar", "CompressLevel = 20", "20 is not a value of CompressLevel with zstd"),
+        ("uki", "CompressLevel = 20", "20 is not a value of CompressLevel with zstd"),
         ("disk", 'KernelModulesInclude = ["host"]', "depends on the host that makes the image"),
         ("disk", 'KernelModulesInitrdInclude = ["default"]', "depends on the host"),
         ("disk", 'size = "20T"', 'write "8T" or less'),
@@ -184,6 +188,18 @@ def test_an_item_of_the_kernel_line_may_have_quotes_of_its_own(tmp_path: Path) -
         ("disk", 'efi_size = "64M"', "add Bootable = true"),
         ("disk", 'SplitArtifacts = ["uki", "partitions"]', "SplitArtifacts (uki) has no effect"),
         ("sysext", 'SplitArtifacts = ["kernel"]', "SplitArtifacts (kernel) has no effect"),
+        ("uki", 'SplitArtifacts = ["kernel", "partitions"]', "(partitions) has no effect on an"),
+        ("uki", 'SplitArtifacts = ["uki"]', "(uki) has no effect on an image that is one"),
+        ("disk", NONE + 'KernelCommandLine = ["quiet"]', "KernelCommandLine has no effect without"),
+        ("disk", NONE + 'SplitArtifacts = ["uki"]', "(uki) has no effect without a boot loader"),
+        (
+            "disk",
+            'Bootable = true\nKernelModulesInitrdInclude = ["x"]',
+            "add KernelModulesInitrd = true",
+        ),
+        ("tar", "CompressLevel = 3", "CompressLevel has no effect on what is not compressed"),
+        ("uki", 'CompressOutput = "no"\nCompressLevel = 3', "add CompressOutput"),
+        ("tar", f'Seed = "{UUID}"', "Seed has no meaning for an image of format tar"),
     ],
 )
 def test_what_has_no_effect_is_refused(tmp_path: Path, word: str, line: str, said: str) -> None:
@@ -213,7 +229,7 @@ def test_images_that_would_be_one_file_are_refused(tmp_path: Path) -> None:
 
 
 def test_no_option_is_both_offered_and_refused() -> None:
-    from cloche.config import mkosi
+    from cloche.config import mkosi_options as mkosi
 
     refused = [each for _, _, names in mkosi._REFUSED for each in names.split()]
     assert not [name for name in OPTIONS for each in refused if mkosi._named(name, each)]

@@ -156,7 +156,7 @@ def test_what_a_format_cannot_hold_is_said(made: dict[str, Made], user: str) -> 
 
 def test_every_format_is_here() -> None:
     from cloche.config.images import _READ
-    from cloche.config.mkosi import FORMATS
+    from cloche.config.mkosi_options import FORMATS
 
     words = {each.word if isinstance(each, Mkosi) else type(each).__name__.lower()
              for each in imaging.IMAGES.values()}  # fmt: skip

@@ -23,6 +23,7 @@ from cloche.layers import SOURCE_DATE_EPOCH, commit
 from cloche.output import images, mkosi, mkosi_tools
 from cloche.output.images import check_images
 from cloche.output.imaging import Imaging
+from cloche.tasks.errors import StepError
 
 
 def test_a_disk_has_the_partitions_that_it_needs() -> None:
@@ -74,6 +75,17 @@ def test_options_change_the_root_and_nothing_of_them_is_of_today(making: Making)
     assert texts["shadow"].startswith(f"root:$6$salt$hash:{SOURCE_DATE_EPOCH // 86400}:")
     assert "./etc/systemd/system/sockets.target.wants/ssh.socket" in names
     assert not {"./opt", "./usr/lib/clock-epoch"} & names
+
+
+@pytest.mark.real
+def test_the_hash_of_a_password_is_in_no_log(making: Making) -> None:
+    settings = {"Hostname": "not valid", "RootPassword": "hashed:$6$salt$hash"}
+    with pytest.raises(StepError) as caught:
+        making.make(Mkosi("tar", {"Content": settings}), "unsaid")
+    (log,) = (path.read_text() for path in making.store.logs.rglob("*") if path.is_file()
+              and "hostname" in path.read_text(errors="replace"))  # fmt: skip
+    assert "--root-password-hashed '(a hash)'" in log
+    assert "$6$salt" not in f"{log}{caught.value}{caught.value.detail}"
 
 
 @pytest.mark.real
@@ -178,6 +190,9 @@ def test_tools_that_lack_programs_or_are_too_old_are_refused(tmp_path: Path) -> 
         check(Mkosi("disk", bootable=True), [*programs, "usr/sbin/mke2fs"])
     assert "systemd-ukify" in str(caught.value.todo)
     check(Mkosi("disk"), [*programs, "usr/sbin/mke2fs"])
+    with pytest.raises(ConfigError) as caught:
+        check(Mkosi("tar", {"Content": {"Hostname": "x"}}), programs)
+    assert caught.value.todo == "add to its packages: systemd"
     repart = tmp_path / "repart"
     values.write_files(repart, {"10-root.conf": "[Partition]\nType=root\nCompression=zstd\n"})
     for version, said in ((253, "systemd 253 of the seed tools is too old"),

@@ -11,7 +11,8 @@ from pathlib import Path, PurePosixPath
 from cloche.config.atoms import is_name
 from cloche.config.errors import ConfigError, Origin, unknown_name
 from cloche.config.files import project_directory
-from cloche.config.mkosi import FORMATS, Mkosi, read_mkosi
+from cloche.config.mkosi import Mkosi, read_mkosi
+from cloche.config.mkosi_options import FORMATS
 from cloche.config.sizes import LARGEST, LARGEST_FAT, STEP, any_size, whole_size
 from cloche.config.table import Table
 
@@ -197,6 +198,9 @@ def _iso(table: Table, root: Path) -> Iso:
         raise ConfigError(table.origin("volid"), what, f"write 1 to {_VOLID} characters")
     squashfs = table.get("squashfs", str, "image.squashfs")
     _check_names(table, "squashfs", [squashfs] if squashfs else [])  # without a name it is left out
+    if not squashfs and "squashfs_options" in table.data:
+        what = "squashfs_options has no effect on a medium without the root"
+        raise ConfigError(table.origin("squashfs_options"), what, "leave it out")
     copy = table.table("copy")
     _check_names(copy, None, [name for name in copy.data if name != "."])
     return Iso(

@@ -15,7 +15,8 @@ from pathlib import Path
 from cloche.building.finish_steps import stored_directory
 from cloche.building.stages import data_of, once
 from cloche.config.images import Erofs, Image, Iso, Oci, Qcow2, Squashfs
-from cloche.config.mkosi import EXTENSIONS, Mkosi
+from cloche.config.mkosi import Mkosi
+from cloche.config.mkosi_options import EXTENSIONS
 from cloche.errors import is_full
 from cloche.layers import Layer
 from cloche.output import (

@@ -12,7 +12,8 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from cloche.config.mkosi import EXTENSIONS, Mkosi
+from cloche.config.mkosi import Mkosi
+from cloche.config.mkosi_options import EXTENSIONS
 from cloche.layers import SOURCE_DATE_EPOCH, flatten
 from cloche.output import mkosi_checks, mkosi_tools
 from cloche.output.imaging import GIVEN, IMAGE, OUT, Imaging, linked

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 from cloche.config.errors import ConfigError, unknown_name
 from cloche.config.images import Image
-from cloche.config.mkosi import EXTENSIONS, Mkosi
+from cloche.config.mkosi import Mkosi
+from cloche.config.mkosi_options import EXTENSIONS
 from cloche.config.repart import defined
 from cloche.layers import Layer, Merged
 from cloche.layers.merge import Node
@@ -28,6 +29,7 @@ _PROGRAMS = {
     "usr/bin/mkosi": "mkosi",
     "usr/bin/unshare": "util-linux",
     "usr/bin/systemd-repart": "systemd-repart",
+    "usr/bin/systemd-firstboot": "systemd",
     "usr/bin/ukify": "systemd-ukify",
     "usr/bin/bootctl": "systemd-boot-tools",
     "usr/sbin/mke2fs": "e2fsprogs",
@@ -40,6 +42,10 @@ _PROGRAMS = {
 }
 _FILLS = {"ext4": "usr/sbin/mke2fs", "erofs": "usr/bin/mkfs.erofs",
           "squashfs": "usr/bin/mksquashfs", "vfat": "usr/sbin/mkfs.fat"}  # fmt: skip
+#: What systemd-firstboot does.
+_FIRST_BOOT = (
+    *("Hostname", "Keymap", "Locale", "LocaleMessages", "RootPassword", "RootShell", "Timezone"),
+)
 _OLDEST_MKOSI = 25
 _OLDEST = 254  # of systemd, for mkosi 25
 _LISTED = 257  # of systemd, whose keys are all here
@@ -141,6 +147,8 @@ def _check_loader(work: Imaging) -> None:
 
 def _programs(wanted: Mkosi) -> Iterator[str]:
     yield from ("usr/bin/mkosi", "usr/bin/unshare")
+    if any(wanted.setting(name) for name in _FIRST_BOOT):  # mkosi would only warn
+        yield "usr/bin/systemd-firstboot"
     if wanted.word in _REPART:
         yield "usr/bin/systemd-repart"
     if wanted.needs_kernel:
