@@ -17,7 +17,7 @@ from tests.support import Store
 
 from cloche.archives import ImportOptions, import_tarball
 from cloche.config.errors import ConfigError, Origin
-from cloche.config.images import Erofs, Image, Oci, Qcow2
+from cloche.config.images import Erofs, Format, Image, Iso, Oci, Qcow2
 from cloche.config.mkosi import Mkosi
 from cloche.layers import SOURCE_DATE_EPOCH, commit
 from cloche.output import images, mkosi, mkosi_tools
@@ -208,6 +208,28 @@ def test_tools_that_lack_programs_or_are_too_old_are_refused(tmp_path: Path) -> 
     with pytest.raises(ConfigError, match=r"no key of 10-root.conf is called “Fromat”") as caught:
         check(Mkosi("disk", repart=repart), [*programs, library])
     assert "did you mean “Format”" in str(caught.value.todo)
+
+
+def test_all_that_tools_lack_is_said_at_once(tmp_path: Path) -> None:
+    """It takes minutes to make a seed."""
+    (tmp_path / "bare").mkdir()
+    tools = values.layer(tmp_path / "bare", "tools", kind="seed")
+    values.write_files(tmp_path, ["medium/boot/grub/grub.cfg"])
+    medium = Iso("X", "", files=(tmp_path / "medium",), extra_partition=300 << 20)
+    formats: tuple[Format, ...]
+    for formats, what, todo in (
+        ((Iso("X", ""),), "an image of format iso needs", "xorriso, genisoimage"),
+        ((medium,), "an image of format iso needs", "xorriso, genisoimage, xfsprogs, faketime, "
+         "grub-common, grub-pc-bin and grub-efi-amd64-bin"),
+        ((Erofs(), Qcow2(), Mkosi("cpio")), "images of formats erofs, qcow2, cpio need",
+         "erofs-utils, gdisk, dosfstools, mtools, qemu-utils, xfsprogs, faketime, grub-common, "
+         "grub-efi-amd64-bin, mkosi, util-linux, cpio"),
+    ):  # fmt: skip
+        images = (Image("x", Origin(Path("m.toml"), 1), "tools", each) for each in formats)
+        with pytest.raises(ConfigError) as caught:
+            check_images(tuple(images), {"tools": tools})
+        assert caught.value.what == f"the seed tools lacks what {what}"
+        assert caught.value.todo == f"add to its packages: {todo}"
 
 
 def test_other_scripts_around_the_tools_make_another_image(

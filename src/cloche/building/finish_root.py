@@ -6,7 +6,9 @@ import os
 import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from functools import cached_property
+from glob import has_magic
 from pathlib import Path
 
 from cloche.composing.places import Places, look_of
@@ -54,6 +56,16 @@ class FinishRoot:
         if self._places.find(path) is not None or self._real(path) in self._brought:
             return True
         return any(os.path.lexists(top / path) for top in self.copied)  # by links of its own
+
+    def matches(self, pattern: str) -> bool:
+        """Whether something is at a path whose names may have wildcards (glob(7))."""
+        places = [""]
+        for part in pattern.strip("/").split("/"):
+            if has_magic(part):
+                places = [f"{p}/{n}" for p in places for n in self.names(p) if fnmatchcase(n, part)]
+            else:
+                places = [f"{place}/{part}" for place in places]
+        return any(self.has(place) for place in places)
 
     def names(self, path: str) -> list[str]:
         """The names in a directory; none without it."""

@@ -60,11 +60,11 @@ _MAKE: Mapping[type, Callable[[Imaging], None]] = {
 
 def check_images(images: Sequence[Image], tools: Mapping[str, Layer]) -> None:
     """See that the tools can make the images, before anything is built. Raises `ConfigError`."""
-    for image in images:
-        if isinstance(image.format, Mkosi) and image.tools:
-            mkosi_checks.check_tools(image, image.format, tools[image.tools])
-        elif image.tools:
-            check_programs(image, tools[image.tools], needed(image.format))
+    made = [(image, tools[image.tools]) for image in images if image.tools]
+    check_programs([(image, seed, needed(image.format)) for image, seed in made])
+    for image, seed in made:
+        if isinstance(image.format, Mkosi):
+            mkosi_checks.check_versions(image, image.format, seed)
 
 
 def write_images(done: Finished) -> dict[str, Written]:

@@ -21,7 +21,6 @@ from cloche.output import grub, squashfs
 from cloche.output.imaging import CONTENTS, GIVEN, IMAGE, OUT, Imaging, linked
 from cloche.tasks.worker import make_directory
 
-MENU = "boot/grub/grub.cfg"
 SUMS = "isoroot_b2sums"  # genkernel's and dracut's name for the digests of the medium
 LINUX = "0FC63DAF-8483-4772-8E79-3D69D8477DE4"  # a partition with a file system of Linux
 _ESP, _BOOT, _HYBRID = "efi.img", "boot/grub/i386-pc/eltorito.img", "boot_hybrid.img"
@@ -47,7 +46,7 @@ def make(work: Imaging) -> None:
         (work.given / SUMS).write_bytes(os.fsencode(_sums(work, grafts)))
         grafts.append((SUMS, f"{GIVEN}/{SUMS}"))
     options = ["-volid", wanted.volid, *_identity(work)]
-    if Merged([medium]).lookup(MENU.encode()) is not None:
+    if Merged([medium]).lookup(grub.MENU.encode()) is not None:
         boot, how = _bootable(work)
         grafts += boot
         options += how

@@ -15,7 +15,7 @@ from cloche.layers import Layer, Merged
 from cloche.layers.merge import Node
 from cloche.output import mkosi_tools
 from cloche.output.image_checks import bytes_of, bytes_of_root, check_init, check_room
-from cloche.output.image_tools import check_programs
+from cloche.output.image_tools import REPART
 from cloche.output.imaging import Imaging
 from cloche.output.mkosi_tools import LOADERS
 from cloche.output.qcow2 import kernels_in
@@ -23,29 +23,6 @@ from cloche.output.qcow2 import kernels_in
 _MODULES = b"usr/lib/modules"
 _LISTS = (b"/modules.dep", b"/modules.dep.bin", b"/modules.symbols", b"/modules.symbols.bin")
 _MODULE = re.compile(rb"\.ko(\.\w+)?$")
-_REPART = ("disk", "esp", *EXTENSIONS)
-#: The programs that a format needs, and Debian's packages that have them.
-_PROGRAMS = {
-    "usr/bin/mkosi": "mkosi",
-    "usr/bin/unshare": "util-linux",
-    "usr/bin/systemd-repart": "systemd-repart",
-    "usr/bin/systemd-firstboot": "systemd",
-    "usr/bin/ukify": "systemd-ukify",
-    "usr/bin/bootctl": "systemd-boot-tools",
-    "usr/sbin/mke2fs": "e2fsprogs",
-    "usr/bin/mkfs.erofs": "erofs-utils",
-    "usr/bin/mksquashfs": "squashfs-tools",
-    "usr/sbin/mkfs.fat": "dosfstools",
-    "usr/bin/mcopy": "mtools",
-    "usr/bin/cpio": "cpio",
-    "usr/bin/zstd": "zstd",
-}
-_FILLS = {"ext4": "usr/sbin/mke2fs", "erofs": "usr/bin/mkfs.erofs",
-          "squashfs": "usr/bin/mksquashfs", "vfat": "usr/sbin/mkfs.fat"}  # fmt: skip
-#: What systemd-firstboot does.
-_FIRST_BOOT = (
-    *("Hostname", "Keymap", "Locale", "LocaleMessages", "RootPassword", "RootShell", "Timezone"),
-)
 _OLDEST_MKOSI = 25
 _OLDEST = 254  # of systemd, for mkosi 25
 _LISTED = 257  # of systemd, whose keys are all here
@@ -76,7 +53,6 @@ _UNITS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
 
 def check(work: Imaging, wanted: Mkosi) -> None:
     """Check all of it. Raises `ConfigError`."""
-    check_tools(work.image, wanted, work.tools)
     tree = Merged([layer.path for layer in work.root])
     if wanted.word not in EXTENSIONS and tree.lookup(b"usr/lib/os-release") is None:
         what = "the root has no usr/lib/os-release, which mkosi asks for"
@@ -126,14 +102,13 @@ def _kernels(work: Imaging) -> Iterator[Node]:
             yield from (node for node in tree.children(version) if _is_kernel(node.path))
 
 
-def check_tools(image: Image, wanted: Mkosi, tools: Layer) -> None:
-    """Check that the tools have all programs, new enough. Raises `ConfigError`."""
-    check_programs(image, tools, {path: _PROGRAMS[path] for path in _programs(wanted)})
+def check_versions(image: Image, wanted: Mkosi, tools: Layer) -> None:
+    """Check that the tools' mkosi and systemd are new enough. Raises `ConfigError`."""
     mkosi = mkosi_tools.mkosi_version(tools)
     if mkosi is not None and mkosi < _OLDEST_MKOSI:
         what = f"mkosi {mkosi} of the seed {image.tools} is too old"
         raise ConfigError(image.origin, what, f"use a seed with mkosi {_OLDEST_MKOSI} or later")
-    if wanted.word in _REPART or wanted.needs_kernel:
+    if wanted.word in REPART or wanted.needs_kernel:
         _check_version(image, wanted, mkosi_tools.systemd_version(tools))
 
 
@@ -143,29 +118,6 @@ def _check_loader(work: Imaging) -> None:
         what = f"neither the root nor the seed {seed} has systemd's EFI programs ({LOADERS})"
         todo = "add the package systemd-boot-efi to the seed, or systemd[boot] to the machine"
         raise ConfigError(work.image.origin, what, todo)
-
-
-def _programs(wanted: Mkosi) -> Iterator[str]:
-    yield from ("usr/bin/mkosi", "usr/bin/unshare")
-    if any(wanted.setting(name) for name in _FIRST_BOOT):  # mkosi would only warn
-        yield "usr/bin/systemd-firstboot"
-    if wanted.word in _REPART:
-        yield "usr/bin/systemd-repart"
-    if wanted.needs_kernel:
-        yield from ("usr/bin/ukify", "usr/bin/cpio")
-    if wanted.bootable:
-        yield "usr/bin/bootctl"
-    if wanted.bootable or wanted.word == "esp":
-        yield from (_FILLS["vfat"], "usr/bin/mcopy")
-    if wanted.word == "cpio":
-        yield "usr/bin/cpio"
-    if wanted.word == "disk" and not wanted.repart:
-        yield _FILLS[wanted.root_type]
-    if wanted.word in EXTENSIONS:
-        yield _FILLS["erofs"]
-    for lines in defined(wanted.repart).values():
-        if program := _FILLS.get(lines.get("Format", "")):
-            yield program
 
 
 def _check_version(image: Image, wanted: Mkosi, version: int | None) -> None:
