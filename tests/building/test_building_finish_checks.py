@@ -12,11 +12,12 @@ from tests.values import package, write_files
 
 from cloche.building.finish_checks import check_finish, foreseen
 from cloche.building.finish_commands import commands
-from cloche.building.finish_root import FinishRoot, root_of
+from cloche.building.finish_root import FinishRoot, Presence, root_of
 from cloche.building.forecast import forecast
 from cloche.config.errors import ConfigError, Origin
 from cloche.config.finish_steps import FinishStep
 from cloche.plan.depgraph import Package
+from cloche.records.events import Note
 from cloche.store import Store
 
 HERE = Origin(Path("web.toml"), 7)
@@ -178,6 +179,60 @@ def test_before_a_build_what_the_store_has_is_known(tmp_path: Path) -> None:
         assert found(hooked, plain) is None  # so far the root has no /etc/passwd
         assert found(hooked, package("acct-user/other", requested=True)) is not None
         assert found(hooked, package("acct-user/other", requested=True), etc="bashrc") is None
+
+
+KERNEL = Presence(
+    ("usr/lib/modules/*/vmlinu[xz]*", "boot/vmlinuz-*"),
+    HERE,
+    "the root has no kernel",
+    "add one",
+    "sys-kernel",
+)
+
+
+def test_what_an_image_needs_of_the_root_is_found_in_it_or_in_files(tmp_path: Path) -> None:
+    trees = [tmp_path / name for name in ("bare", "modules", "boot", "files")]
+    bare, modules, boot, files = trees
+    write_files(bare, ["etc/passwd", "usr/lib/modules/6.1/kernel.ko", "boot/grub/vmlinuz-x"])
+    write_files(modules, ["usr/lib/modules/6.1/vmlinuz"])
+    write_files(boot, ["boot/vmlinuz-6.1"])
+    write_files(files, ["boot/vmlinuz-6.1"])
+    with pytest.raises(ConfigError) as caught:
+        check_finish((), root_of([bare]), presences=(KERNEL,))
+    assert (caught.value.what, caught.value.todo) == (KERNEL.what, "add one")
+    for tree in (modules, boot):
+        assert check_finish((), root_of([bare, tree]), presences=(KERNEL,)) == ()
+    assert check_finish((step("files", path=files),), root_of([bare]), (), (KERNEL,)) == ()
+    hook = step("hook", script=b"true", path=Path("x.sh"))
+    assert check_finish((hook,), root_of([bare]), (), (KERNEL,)) == ()  # it may bring one
+    accounts = (package("acct-user/web"), package("virtual/init"))
+    with pytest.raises(ConfigError):
+        check_finish((), root_of([bare]), accounts, (KERNEL,))
+    assert check_finish((), root_of([bare]), (PLAIN,), (KERNEL,)) == (KERNEL,)
+
+
+def test_a_kernel_that_no_package_is_likely_to_bring_is_a_warning(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "store") as store:
+        site = Site(store, Maker(store))
+        plain, kernel = package("plain", requested=True), package("sys-kernel/x", requested=True)
+
+        def found(*packages: Package) -> tuple[ConfigError | None, list[str]]:
+            builder = replace(site.builder(*packages), presences=(KERNEL,))
+            said: list[str] = []
+            builder.context.bus.add(
+                lambda event: isinstance(event, Note) and said.append(event.text)
+            )
+            return foreseen(builder, forecast(builder)), said
+
+        doubt = (
+            "web.toml:7: perhaps the root has no kernel: no package of the plan is in sys-kernel"
+        )
+        assert found(plain) == (None, [doubt])
+        assert found(plain, kernel) == (None, [])
+        site.build(plain)
+        error, _ = found(plain)
+        assert error is not None
+        assert error.what == "the root has no kernel"
 
 
 def test_units_of_systemd_are_services(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from cloche.building.context import BuildContext
 from cloche.building.finish_commands import commands
-from cloche.building.finish_root import FinishRoot, root_of
+from cloche.building.finish_root import FinishRoot, Presence, root_of
 from cloche.building.forecast import Forecast
 from cloche.building.packages import Builder, Made, NotMergedError
 from cloche.composing.collisions import CollisionError
@@ -24,6 +24,7 @@ from cloche.config.errors import ConfigError, Origin, meant, nearest
 from cloche.config.finish_steps import FinishStep
 from cloche.layers import Layer
 from cloche.plan.depgraph import Package
+from cloche.records.events import Note
 
 _VERSION = re.compile(r"-\d[^-]*(-r\d+)?$")  # of a directory of the VDB (PMS 3.2)
 VDB = "var/db/pkg"
@@ -48,24 +49,32 @@ class Want:
 
 
 def check_finish(
-    steps: Sequence[FinishStep], root: FinishRoot, unbuilt: Sequence[Package] = ()
-) -> None:
+    steps: Sequence[FinishStep],
+    root: FinishRoot,
+    unbuilt: Sequence[Package] = (),
+    presences: Sequence[Presence] = (),
+) -> tuple[Presence, ...]:
     """Refuse the first step that needs what the root will not have. Raises `ConfigError`.
 
-    ``root`` is what is known of it, ``unbuilt`` the packages that it will have besides. Reads the
-    root, and is otherwise a pure function.
+    ``root`` is what is known of it, ``unbuilt`` the packages that it will have besides. Returns
+    what of ``presences`` one of those would have to bring. Reads the root, and is otherwise a pure
+    function.
     """
     for step in steps:
         for want in wants(step):
             if not _has(root, want) and not any(may_bring(p, want, root) for p in unbuilt):
                 raise ConfigError(want.origin, want.what, _meant(root, want, unbuilt))
         if step.kind == "hook":
-            return
+            return ()
         if step.kind == "files" and step.path is not None:
             _check_files(step.path, step)
         if step.kind in ("localedef", "preset_all") or step.kind.startswith("services_"):
             _check_commands(step, root, unbuilt)
         root = root.after(step)
+    missing = tuple(each for each in presences if not any(map(root.matches, each.paths)))
+    if missing and not any(_brings_files(package) for package in unbuilt):
+        raise missing[0].missing()
+    return missing
 
 
 def _check_commands(step: FinishStep, root: FinishRoot, unbuilt: Sequence[Package]) -> None:
@@ -182,9 +191,12 @@ def _meant(root: FinishRoot, want: Want, unbuilt: Sequence[Package]) -> str:
 
 
 def foreseen(builder: Builder, fates: Mapping[str, Forecast]) -> ConfigError | None:
-    """Why a machine cannot be finished, if that is known before anything is built."""
+    """Why a machine cannot be finished, if that is known before anything is built.
+
+    Warns of what is likely to be missing.
+    """
     inputs, plan = builder.context.inputs, builder.plan
-    if not builder.finish or builder.partial:
+    if not (builder.finish or builder.presences) or builder.partial:
         return None
     by_id = plan.graph.by_id()
     made = {id: made for id in plan.members if (made := fates[id].made)}
@@ -197,9 +209,16 @@ def foreseen(builder: Builder, fates: Mapping[str, Forecast]) -> ConfigError | N
         return None
     root = root_of([each.path for each in (*inputs.bottom, *known)])
     try:
-        check_finish(builder.finish, root, unbuilt)
+        missing = check_finish(builder.finish, root, unbuilt, builder.presences)
     except ConfigError as error:
         return error
+    categories = {"", *(by_id[id].category for id in plan.members)}
+    for each in missing:
+        if each.category not in categories:
+            why = f"no package of the plan is in {each.category}"
+            builder.context.bus(
+                Note(text=f"{each.origin}: perhaps {each.what}: {why}", level="warning")
+            )
     return None
 
 

@@ -1,4 +1,4 @@
-"""What steps of a machine's finish find in its root: files, users, groups."""
+"""What steps of a machine's finish, and images, find in its root: files, users, groups."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from glob import has_magic
 from pathlib import Path
 
 from cloche.composing.places import Places, look_of
+from cloche.config.errors import ConfigError, Origin
 from cloche.config.finish_steps import FinishStep
 from cloche.layers import Merged
 from cloche.layers.merge import open_node
@@ -92,6 +93,25 @@ class FinishRoot:
             added = {word.partition(":")[0] for word in step.words}
             return replace(self, groups=self.groups | added)
         return self
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """What an image needs of the finished root: something at one of ``paths``, which may have
+    wildcards (glob(7)).
+
+    Packages of ``category`` usually bring it; with "" any may.
+    """
+
+    paths: tuple[str, ...]
+    origin: Origin
+    what: str
+    todo: str
+    category: str = ""
+
+    def missing(self) -> ConfigError:
+        """The error for a root that does not have it."""
+        return ConfigError(self.origin, self.what, self.todo)
 
 
 def root_of(trees: Sequence[Path]) -> FinishRoot:

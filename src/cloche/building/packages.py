@@ -12,6 +12,7 @@ from pathlib import Path
 
 from cloche.building import binpkg, ccache, failures, fetch, live
 from cloche.building.context import BuildContext
+from cloche.building.finish_root import Presence
 from cloche.building.hints import explain
 from cloche.building.livepins import Sources, is_live
 from cloche.building.package_tasks import Seen, build_task, kept_as, merge_task
@@ -56,7 +57,8 @@ class Builder:
 
     ``forced`` are ids of packages that are built even if their results are known; ``partial`` says
     that the plan is a part of the machine's, of which nothing is delivered. ``finish`` is what will
-    be done to the machine's root after the last package, and what that root has to have.
+    be done to the machine's root after the last package, and what that root has to have for it;
+    ``presences`` are what images need of it.
 
     ``results`` holds, for each package that is done, also according to a forecast, its results and
     whether it was built; ``composed`` the ids of the layers made for composing roots (see
@@ -78,6 +80,7 @@ class Builder:
     forced: frozenset[str] = frozenset()
     partial: bool = False
     finish: tuple[FinishStep, ...] = ()
+    presences: tuple[Presence, ...] = ()
 
     def __call__(self, name: str, done: Mapping[str, str], leave: Callable[[], None]) -> str:
         """Make the layer of a package whose visible sets are ``done``; return its id.

@@ -1,19 +1,28 @@
-"""Whether a root fits into an image's partitions, and has what its kernel starts."""
+"""Whether a root has what an image of it needs, and fits into the image's partitions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from glob import escape
 
-from cloche.building.finish_root import root_of
+from cloche.building.finish_root import Presence, root_of
 from cloche.config.errors import ConfigError
+from cloche.config.images import Image, Qcow2
+from cloche.config.machine import Machine
+from cloche.config.mkosi import Mkosi
+from cloche.config.mkosi_options import EXTENSIONS
 from cloche.layers import Merged
 from cloche.layers.merge import Node
 from cloche.output.imaging import Imaging
 
+#: What kernels in /boot are called, before their version.
+KERNELS = ("vmlinuz", "vmlinux", "kernel", "bzImage", "Image")
 #: What a kernel starts from a root without an initramfs (Documentation/admin-guide/init.rst).
 _INITS = ("sbin/init", "etc/init", "bin/init", "bin/sh")
 #: And from an initramfs; mkosi adds /init where there is a systemd.
 _FIRST = ("init", "usr/lib/systemd/systemd")
+_INITRAMFS = ("boot/initramfs*", "boot/initrd*")  # of /boot one may be the kernel's
 _BLOCK = 4096
 _SPARE = 1.06  # what a file system has besides its content, by experience, at least
 
@@ -45,21 +54,94 @@ def bytes_of_root(work: Imaging, below: str = "") -> int:
     return bytes_of(tree.walk(top))
 
 
-def check_init(work: Imaging, line: str, *, initrds: bool, is_initrd: bool = False) -> None:
-    """Refuse a root without what its kernel would start, by its kernel line. Raises `ConfigError`.
+@dataclass(frozen=True, slots=True)
+class Start:
+    """How the kernel of an image finds its first program.
 
-    ``is_initrd``: the root is the initramfs. With ``initrds``, these decide what is started.
+    ``line`` is the kernel line. With ``is_initrd`` the root is the initramfs; with ``initrds`` what
+    is started is up to these.
     """
+
+    line: str
+    is_initrd: bool = False
+    initrds: bool = False
+
+
+def presences(machine: Machine) -> Iterator[Presence]:
+    """What a machine's images need of its root, to be looked for before anything is built.
+
+    As `cloche.output.mkosi_checks` and `cloche.output.qcow2` do later, but nothing that only the
+    finished root can show is judged.
+    """
+    dracut = bool(machine.kernel and machine.kernel.initramfs)
+    for image in machine.images:
+        match image.format:
+            case Mkosi() as wanted:
+                if wanted.word not in EXTENSIONS:
+                    yield os_release(image)
+                if wanted.needs_kernel:
+                    yield kernel(image)
+                    initrds = bool(wanted.initrds or dracut)
+                    yield from _first(image, start_of(wanted, initrds=initrds))
+            case Qcow2() as wanted:
+                yield kernel_in_boot(image)
+                yield from _first(image, Start(wanted.kernel_options, initrds=dracut))
+
+
+def os_release(image: Image) -> Presence:
+    """What mkosi asks for."""
+    what = "the root has no usr/lib/os-release, which mkosi asks for"
+    todo = "add sys-apps/baselayout, or use `files`"
+    return Presence(("usr/lib/os-release",), image.origin, what, todo)
+
+
+def kernel(image: Image) -> Presence:
+    """A kernel beside its modules, or in /boot."""
+    paths = ("usr/lib/modules/*/vmlinu[xz]*", "boot/vmlinuz-*")
+    what = "the root has no kernel (usr/lib/modules/VERSION/vmlinuz), and the image is to boot"
+    boot = " or leave out `Bootable`" if image.word == "disk" else ""
+    todo = f"add a kernel to the machine, see docs/kernels.md{',' if boot else ''}{boot}"
+    return Presence(paths, image.origin, what, todo, "sys-kernel")
+
+
+def kernel_in_boot(image: Image) -> Presence:
+    """A kernel in /boot."""
+    what = "kernel not found in /boot of the root (vmlinuz-VERSION)"
+    todo = "add a kernel to the machine: docs/kernels.md"
+    paths = tuple(f"boot/{name}-*" for name in KERNELS)
+    return Presence(paths, image.origin, what, todo, "sys-kernel")
+
+
+def start_of(wanted: Mkosi, *, initrds: bool) -> Start:
+    """How the kernel of an image of mkosi's finds its first program."""
+    is_initrd = wanted.word in ("uki", "esp")
+    line = wanted.setting("KernelCommandLine") or ""
+    return Start(line, is_initrd, initrds and not is_initrd)
+
+
+def _first(image: Image, start: Start) -> Iterator[Presence]:
+    for each in _inits(image, start):
+        more = () if start.is_initrd else _INITRAMFS
+        yield Presence((*map(escape, each.paths), *more), each.origin, each.what, each.todo)
+
+
+def check_init(work: Imaging, start: Start) -> None:
+    """Refuse a root without what its kernel would start. Raises `ConfigError`."""
     root = root_of([layer.path for layer in work.root])
-    option = "rdinit=" if is_initrd else "init="
-    named = [word.removeprefix(option) for word in line.split() if word.startswith(option)]
+    for each in _inits(work.image, start):
+        if not any(map(root.has, each.paths)):
+            raise each.missing()
+
+
+def _inits(image: Image, start: Start) -> Iterator[Presence]:
+    """What has to be in the root for its kernel to start it."""
+    option = "rdinit=" if start.is_initrd else "init="
+    named = [w.removeprefix(option) for w in start.line.split() if w.startswith(option)]
     if named:
-        if not root.has(named[-1]):
-            what = f"{named[-1]}, which the kernel line names as {option[:-1]}, is not in the root"
-            raise ConfigError(work.image.origin, what, "correct the path, or add the file")
-        return
-    usual: Sequence[str] = _FIRST if is_initrd else _INITS
-    if not initrds and not any(root.has(each) for each in usual):
+        what = f"{named[-1]}, which the kernel line names as {option[:-1]}, is not in the root"
+        yield Presence((named[-1],), image.origin, what, "correct the path, or add the file")
+    elif not start.initrds:
+        usual = _FIRST if start.is_initrd else _INITS
         what = f"the root has nothing that its kernel starts ({', '.join(f'/{i}' for i in usual)})"
         todo = f"add openrc, systemd or busybox to the machine, or name a program by {option}PATH"
-        raise ConfigError(work.image.origin, what, todo)
+        yield Presence(usual, image.origin, what, todo)

@@ -14,7 +14,15 @@ from cloche.config.repart import defined
 from cloche.layers import Layer, Merged
 from cloche.layers.merge import Node
 from cloche.output import mkosi_tools
-from cloche.output.image_checks import bytes_of, bytes_of_root, check_init, check_room
+from cloche.output.image_checks import (
+    bytes_of,
+    bytes_of_root,
+    check_init,
+    check_room,
+    kernel,
+    os_release,
+    start_of,
+)
 from cloche.output.image_tools import REPART
 from cloche.output.imaging import Imaging
 from cloche.output.mkosi_tools import LOADERS
@@ -55,8 +63,7 @@ def check(work: Imaging, wanted: Mkosi) -> None:
     """Check all of it. Raises `ConfigError`."""
     tree = Merged([layer.path for layer in work.root])
     if wanted.word not in EXTENSIONS and tree.lookup(b"usr/lib/os-release") is None:
-        what = "the root has no usr/lib/os-release, which mkosi asks for"
-        raise ConfigError(work.image.origin, what, "add sys-apps/baselayout, or use `files`")
+        raise os_release(work.image).missing()
     if wanted.needs_kernel:
         _check_kernel(work, tree)
         _check_loader(work)
@@ -66,15 +73,8 @@ def check(work: Imaging, wanted: Mkosi) -> None:
             what = f"{path}{where} is not a file in the root of {work.context.inputs.machine}"
             raise ConfigError(work.image.origin, what, "correct the path, or add the file")
     if wanted.needs_kernel:
-        _check_init(work, wanted)
+        check_init(work, start_of(wanted, initrds=bool(wanted.initrds or any(own_initrds(work)))))
     _check_rooms(work, wanted)
-
-
-def _check_init(work: Imaging, wanted: Mkosi) -> None:
-    line = wanted.setting("KernelCommandLine") or ""
-    initrds = bool(wanted.initrds or any(own_initrds(work)))
-    is_initrd = wanted.word in ("uki", "esp")
-    check_init(work, line, initrds=initrds and not is_initrd, is_initrd=is_initrd)
 
 
 def _check_rooms(work: Imaging, wanted: Mkosi) -> None:
@@ -146,9 +146,7 @@ def _check_kernel(work: Imaging, tree: Merged) -> None:
         name = os.fsdecode(version.path.rpartition(b"/")[2])
         if tree.lookup(f"boot/vmlinuz-{name}".encode()):
             return
-    what = "the image is to boot, and the root has no kernel (usr/lib/modules/VERSION/vmlinuz)"
-    todo = "add a kernel to the machine, see docs/kernels.md, or leave out `Bootable`"
-    raise ConfigError(work.image.origin, what, todo)
+    raise kernel(work.image).missing()
 
 
 def missing_lists(work: Imaging) -> Iterator[str]:

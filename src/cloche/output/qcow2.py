@@ -13,18 +13,25 @@ from dataclasses import dataclass
 
 from cloche.archives.listing import listing
 from cloche.archives.tarformat import Member, TarReader
-from cloche.config.errors import ConfigError
 from cloche.config.images import Qcow2
 from cloche.layers import Merged, Node
 from cloche.output import copied_root, grub, xfs
-from cloche.output.image_checks import bytes_of, bytes_of_root, check_init, check_room
+from cloche.output.image_checks import (
+    KERNELS,
+    Start,
+    bytes_of,
+    bytes_of_root,
+    check_init,
+    check_room,
+    kernel_in_boot,
+)
 from cloche.output.imaging import CONTENTS, GIVEN, IMAGE, OUT, Imaging
 from cloche.tasks.task import ROOT
 
 #: Labels of the two file systems, and names of the partitions.
 EFI_LABEL, ROOT_LABEL = "gentooefi", "gentooroot"
 MIB = 1 << 20
-_KERNEL = re.compile(r"(?:vmlinuz|vmlinux|kernel|bzImage|Image)-(?P<version>.+)")
+_KERNEL = re.compile(rf"(?:{'|'.join(KERNELS)})-(?P<version>.+)")
 #: xfs_db always has status 0; it prints a line for each value, and other lines for errors.
 _WRITE = """\
 /usr/sbin/xfs_db -x "$3" < "$1" > "$2" 2>&1
@@ -56,9 +63,8 @@ def _check(
 ) -> None:
     """Refuse a root that does not boot, or does not fit. Raises `ConfigError`."""
     if not kernels:
-        what = "kernel not found in /boot of the root (vmlinuz-VERSION)"
-        raise ConfigError(work.image.origin, what, "add a kernel to the machine: docs/kernels.md")
-    check_init(work, wanted.kernel_options, initrds=bool(kernels[0].initramfs))
+        raise kernel_in_boot(work.image).missing()
+    check_init(work, Start(wanted.kernel_options, initrds=bool(kernels[0].initramfs)))
     inside = bytes_of(boot)
     check_room(work, inside, wanted.efi_size, "/boot has", "efi_size")
     room = wanted.size - wanted.efi_size - 2 * MIB

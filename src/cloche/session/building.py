@@ -38,6 +38,7 @@ from cloche.output.deliver import (
     remember,
 )
 from cloche.output.finished import Written
+from cloche.output.image_checks import presences
 from cloche.output.images import check_images
 from cloche.output.recall import resolution_before
 from cloche.output.remembered import finished_machine
@@ -120,7 +121,8 @@ def prepare(context: BuildContext, project: Project, machine: Machine, choices: 
     if choices.locked:
         lock = read_lock(project.lock)
         hold_packages(lock, machine, builder.context.inputs, builder.plan.packages)
-    return replace(builder, finish=(*machine.finish, *owned(machine.secrets)))
+    finish = (*machine.finish, *owned(machine.secrets))
+    return replace(builder, finish=finish, presences=tuple(presences(machine)))
 
 
 def _write_proposed(context: BuildContext, machine: Machine, fragment: Fragment) -> None:
