@@ -25,15 +25,15 @@ class Overlay:
         """Write autogen.toml."""
         (self.room / "autogen.toml").write_text(f'repository = "repo"\n{text}')
 
-    def run(self, *words: str) -> Result:
-        addresses = (
-            "--index-url",
-            f"{self.index.address}/simple/",
-            "--api-url",
-            self.forge.address,
-        )
+    def words(self, *words: str) -> list[str]:
+        """The command line of a run."""
+        index, forge = f"{self.index.address}/simple/", self.forge.address
+        addresses = ("--index-url", index, "--api-url", forge)
         given = (*addresses, "--distdir", str(self.room / "dist"))
-        return CliRunner().invoke(cli, ["-C", str(self.room), "autogen", "run", *given, *words])
+        return ["-C", str(self.room), "autogen", "run", *given, *words]
+
+    def run(self, *words: str) -> Result:
+        return CliRunner().invoke(cli, self.words(*words))
 
     def report(self, *words: str, status: int = 0) -> dict[str, dict[str, Any]]:
         """Run; what the report says of each package."""

@@ -20,6 +20,24 @@ from click.testing import CliRunner, Result
 from cloche.cli.main import cli
 
 BACKEND = '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'
+OWN_BACKEND = '[build-system]\nrequires = []\nbuild-backend = "own"\nbackend-path = ["."]\n'
+# A backend in the sdist: it packs NAME.py.
+_OWN = """\
+import pathlib, zipfile
+NAME, VERSION = {name!r}, {version!r}
+def build_wheel(directory, config_settings=None, metadata_directory=None):
+    file = f"{{NAME}}-{{VERSION}}-py3-none-any.whl"
+    with zipfile.ZipFile(pathlib.Path(directory, file), "w") as wheel:
+        wheel.write(f"{{NAME}}.py")
+        head = f"Metadata-Version: 2.1\\nName: {{NAME}}\\nVersion: {{VERSION}}\\n"
+        wheel.writestr(f"{{NAME}}-{{VERSION}}.dist-info/METADATA", head)
+    return file
+"""
+
+
+def files_of_own_backend(name: str, version: str) -> dict[str, str]:
+    """The files that build a project of one module without any package."""
+    return {"own.py": _OWN.format(name=name, version=version), "pyproject.toml": OWN_BACKEND}
 
 
 def metadata(name: str, version: str, *lines: str) -> str:

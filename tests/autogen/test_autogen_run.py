@@ -343,6 +343,8 @@ def test_a_report_is_written_whether_or_not_all_went_well(overlay: Overlay) -> N
         "new": 0, "changed": 0, "removed": 0, "refused": 1, "failed": 0, "unchanged": 0
     }  # fmt: skip
     assert report["repository"] == str(overlay.repository)
+    program = [sys.executable, "-m", "cloche", *overlay.words()]  # not only inside of a test
+    assert subprocess.run(program, capture_output=True, check=False).returncode == 1
 
 
 def test_a_page_without_a_validator_is_compared_by_its_content(overlay: Overlay) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.autogen.published import served
+from tests.autogen.published import files_of_own_backend, served
 from tests.support import Store, project
 
 from cloche.autogen.errors import RefusedError
@@ -20,19 +20,6 @@ from cloche.autogen.trial import Lacking, declare, variables
 from cloche.building.diagnose import missing_in
 
 PROJECT = Path(__file__).parent / "project"
-OWN = '[build-system]\nrequires = []\nbuild-backend = "own"\nbackend-path = ["."]\n'
-# A backend in the sdist: it packs NAME.py.
-BACKEND = """\
-import pathlib, zipfile
-NAME, VERSION = {name!r}, {version!r}
-def build_wheel(directory, config_settings=None, metadata_directory=None):
-    file = f"{{NAME}}-{{VERSION}}-py3-none-any.whl"
-    with zipfile.ZipFile(pathlib.Path(directory, file), "w") as wheel:
-        wheel.write(f"{{NAME}}.py")
-        head = f"Metadata-Version: 2.1\\nName: {{NAME}}\\nVersion: {{VERSION}}\\n"
-        wheel.writestr(f"{{NAME}}-{{VERSION}}.dist-info/METADATA", head)
-    return file
-"""
 TEST = """\
 import unittest
 import greet
@@ -109,7 +96,7 @@ def test_a_package_is_built_with_its_tests_and_what_they_lack_is_added(
     with served() as index:
 
         def publish(name: str, code: str, *lines: str, **files: str) -> None:
-            own = {"own.py": BACKEND.format(name=name, version="1.0"), "pyproject.toml": OWN}
+            own = files_of_own_backend(name, "1.0")
             tests = {f"tests/{key}.py": text for key, text in files.items()}
             code = {f"{name}.py": code}
             index.release(name, "1.0", *lines, files={**own, **tests, **code}, tag="py3-none-any")

@@ -197,9 +197,8 @@ def _sweep(repository: Path) -> None:
 def ebuild_path(top: Path, cpv: str) -> Path:
     """The ebuild of a package and version; it may have a revision."""
     found = split_cpv(cpv)
-    cp = f"{found.category}/{found.pn}"
-    same = [v for v in versions_of(top, cp) if v.partition("-r")[0] == found.version]
-    return top / cp / f"{found.pn}-{same[-1] if same else found.version}.ebuild"
+    same = [v for v in versions_of(top, found.cp) if v.partition("-r")[0] == found.version]
+    return top / found.cp / f"{found.pn}-{same[-1] if same else found.version}.ebuild"
 
 
 def replace_ebuild(repository: Repository, path: Path, text: str) -> None:

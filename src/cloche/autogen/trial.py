@@ -216,7 +216,7 @@ def cache_entries(session: Session, machine: Machine, repository: str) -> Mappin
 
 def _with_settings(context: BuildContext, trial: Trial) -> BuildContext:
     """The context with what the trial needs in /etc/portage, and with the source archives."""
-    tests = [_cp(cpv) for cpv in trial.tested]
+    tests = [split_cpv(cpv).cp for cpv in trial.tested]
     added = {
         f"package.accept_keywords/{_NAME}": f"*/*::{trial.repository} ~*\n",
         f"package.use/{_NAME}": "".join(f"{cp} test\n" for cp in tests),
@@ -237,11 +237,6 @@ def _with_files(context: BuildContext, added: Mapping[str, str]) -> BuildContext
     return replace(context, inputs=inputs)
 
 
-def _cp(cpv: str) -> str:
-    found = split_cpv(cpv)
-    return f"{found.category}/{found.pn}"
-
-
 def _lacking(context: BuildContext, error: StepError, trees: Trees) -> Iterator[Lacking]:
     """What the log of a failed step shows as missing, and a package that has it."""
     if error.step != "import" and (error.step != "build" or error.phase is None):
@@ -250,7 +245,7 @@ def _lacking(context: BuildContext, error: StepError, trees: Trees) -> Iterator[
     for missing in missing_in(_log_of(error)):
         module = missing.what.startswith(_MODULE)
         cp = _owner(context, missing) or (_of_module(missing, trees) if module else None)
-        if cp is None or cp == _cp(cpv):
+        if cp is None or cp == split_cpv(cpv).cp:
             continue
         of_tests = error.phase == "test"
         needed = f"{cp}{_USEDEP}" if module and trees.targets_of(cp) == "each" else cp
@@ -286,7 +281,7 @@ def _owner(context: BuildContext, missing: Missing) -> str | None:
     """The package that owns what is missing, of those that have been built."""
     for cpv in owners(missing, layers_of_repositories(context)):
         try:
-            return _cp(cpv)
+            return split_cpv(cpv).cp
         except BadNameError:
             continue
     return None

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cloche.cli.autogen_options import check_pkgcheck, findings_in, seeing
 from cloche.cli.complete import complete_machine
 from cloche.cli.options import Options, project_or_none, say
 from cloche.cli.usage import NewFile
 from cloche.errors import Exit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from cloche.autogen.run.listed import Kind, Listing
     from cloche.autogen.run.report import Outcome
@@ -24,9 +25,7 @@ if TYPE_CHECKING:
     from cloche.portage.repository import Repository
 
 DIRECTORY = click.Path(exists=True, file_okay=False, path_type=Path)
-OPTIONS_OF_TIMERS = (
-    *("into", "repos", "index_url", "api_url", "crates_url", "distdir", "machine", "report"),
-)
+NOT_OF_TIMERS = ("again", "as_json", "dry_run", "listed", "timer")  # parameters
 
 
 @click.command(
@@ -34,6 +33,7 @@ OPTIONS_OF_TIMERS = (
 Examples:
   cloche autogen run --dry-run
   cloche autogen run overlay/autogen.toml --report /var/log/autogen.json
+  cloche autogen run --cache first --pkgcheck checks
   cloche autogen run --print-timer systemd
 """
 )
@@ -68,6 +68,12 @@ Examples:
     shell_complete=complete_machine,
     help="Also write metadata/md5-cache, by the Portage of this machine's seed.",
 )
+@click.option(
+    "--pkgcheck",
+    metavar="MACHINE",
+    shell_complete=complete_machine,
+    help="Also check the new ebuilds with the pkgcheck of this machine.",
+)
 @click.option("--report", type=NewFile(), help="Write the report to a file, as JSON.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option(
@@ -90,6 +96,7 @@ def run(
     crates_url: str | None,
     distdir: Path | None,
     machine: str | None,
+    pkgcheck: str | None,
     report: Path | None,
     as_json: bool,
     timer: str | None,
@@ -110,17 +117,23 @@ def run(
     listed = listed or options.directory / "autogen.toml"
     listing = read_listing(listed)
     given = into or listing.repository
-    project = None if given is not None and machine is None else project_or_none(options)
+    needed = given is None or machine is not None or pkgcheck is not None
+    project = project_or_none(options) if needed else None
     repository = found_repository(frame.target_of(project, given).absolute())
     if timer is not None:
         _print_timer(context, timer, listed, repository)
         return
-    if machine is not None:
-        project = _checked(project, machine, repository)
+    for option, name in (("--cache", machine), ("--pkgcheck", pkgcheck)):
+        if name is not None:
+            project = seeing(project, name, repository, option)
+    if pkgcheck is not None and project is not None:
+        check_pkgcheck(options, project, pkgcheck)
     places = (repository.path, *repos, *listing.repos, *frame.places_of(options, project))
     distdir = (distdir or frame.cache_directory() / "distfiles").absolute()
     addresses = (index_url, api_url, crates_url)
     outcomes = _outcomes(listing, repository, places, distdir, addresses, dry_run, again)
+    if project is not None and pkgcheck is not None and not dry_run:
+        outcomes = _checked(outcomes, options, project, pkgcheck, repository)
     found = data(repository.path, outcomes, dry_run=dry_run)
     if report is not None:
         replace_text(report.absolute(), f"{json.dumps(found, indent=2)}\n")
@@ -135,16 +148,18 @@ def run(
         context.exit(Exit.FAILED)
 
 
-def _checked(project: Project | None, machine: str, repository: Repository) -> Project:
-    """The project, if its machine sees the repository. Raises `click.UsageError`, `ClocheError`."""
-    if project is None:
-        raise click.UsageError("--cache needs a project")
-    project.machine(machine)
-    own = {repo.path.resolve() for repo in project.repos.values() if repo.path is not None}
-    if repository.path.resolve() not in own:
-        what = f"{repository.path} is not a repository of the project"
-        raise click.BadParameter(f"{what}: add it to cloche.toml", param_hint="--cache")
-    return project
+def _checked(
+    outcomes: Sequence[Outcome],
+    options: Options,
+    project: Project,
+    machine: str,
+    repository: Repository,
+) -> list[Outcome]:
+    """The outcomes with what pkgcheck finds in new ebuilds, as notes. Raises `ClocheError`."""
+    from cloche.autogen.run.report import with_findings
+
+    new = [cpv for each in outcomes if each.files for cpv in each.cpvs]
+    return with_findings(outcomes, findings_in(options, project, machine, repository, new))
 
 
 def _write_cache(options: Options, project: Project, machine: str, repository: Repository) -> None:
@@ -211,7 +226,7 @@ def _print_timer(context: click.Context, kind: str, listed: Path, repository: Re
     for option in context.command.params:
         value = context.params.get(option.name or "")
         for each in value if isinstance(value, tuple) else (value,):
-            if option.name in OPTIONS_OF_TIMERS and each is not None:
+            if option.name not in NOT_OF_TIMERS and each is not None:
                 text = str(each.absolute()) if isinstance(each, Path) else str(each)
                 words += [max(option.opts, key=len), text]
     try:

@@ -173,7 +173,10 @@ def olm() -> click.Group:
 def main(program: str = "cloche") -> None:
     """Run the command line; every error with a known cause becomes one line."""
     try:
-        (olm() if program == "olm" else cli).main(prog_name=program, standalone_mode=False)
+        command = olm() if program == "olm" else cli
+        status = command.main(prog_name=program, standalone_mode=False)
+        if isinstance(status, int):  # of `click.Context.exit`
+            sys.exit(status)
     except ClocheError as error:
         show(error)
         sys.exit(int(error.status))

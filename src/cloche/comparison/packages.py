@@ -104,7 +104,7 @@ def package_of(name: str) -> str | None:
 def _cp(cpv: str) -> str:
     """Category and name. Raises `BadNameError`."""
     parts = split_cpv(cpv)
-    return f"{parts.category}/{parts.pn}"
+    return parts.cp
 
 
 def owners(packages: Mapping[str, Package], items: Mapping[str, _HasTarget]) -> dict[str, str]:

@@ -55,7 +55,7 @@ class Ebuild(msgspec.Struct, frozen=True):
     def package(self) -> str:
         """CATEGORY/PN."""
         cpv = split_cpv(self.cpv)
-        return f"{cpv.category}/{cpv.pn}"
+        return cpv.cp
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,11 @@ class Cpv:
     revision: str  # as written, without "r"; empty if there is none
 
     @property
+    def cp(self) -> str:
+        """``CATEGORY/PN``."""
+        return f"{self.category}/{self.pn}"
+
+    @property
     def p(self) -> str:
         """``PN-PV``."""
         return f"{self.pn}-{self.version}"

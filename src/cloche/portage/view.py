@@ -56,7 +56,7 @@ def package_view(
     for eclass in sorted(set(inherited)):
         owner, source = _eclass(snapshots, masters, repo, eclass)
         binds.append((source, f"{REPOS}/{owner}/eclass/{eclass}.eclass"))
-    place = f"{cpv.category}/{cpv.pn}"
+    place = cpv.cp
     ebuild = _ebuild(snapshots[repo], cpv)
     binds.append((ebuild, f"{REPOS}/{repo}/{place}/{ebuild.name}"))
     for part in _OF_PACKAGE:

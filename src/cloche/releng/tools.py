@@ -6,7 +6,6 @@ snapshots of a store share it.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from cloche.layers import stored_layer
 from cloche.records.events import Note
 from cloche.releng.opening import Opening
 from cloche.sandbox.base import Bind, Command, Sandbox
-from cloche.sandbox.copying import written_to
+from cloche.sandbox.captured import captured
 from cloche.session.inputs import Progressing, SeedOptions
 from cloche.session.session import Session
 
@@ -41,25 +40,12 @@ class Tools:
     def run(self, words: Sequence[str], binds: Sequence[Bind], stdin: int | None = None) -> None:
         """Run a program. Raises ClocheError with the end of its output."""
         sandbox = Sandbox((self.root,), binds=tuple(binds))
-        with tempfile.TemporaryFile() as said:
-            with written_to(said, _LONGEST) as outlet:
-                process = self.session.engine.start(
-                    sandbox,
-                    Command(tuple(words), _ENVIRONMENT),
-                    stdin=stdin,
-                    stdout=outlet.writer,
-                    stderr=outlet.writer,
-                )
-                outlet.given()
-                try:
-                    ended = process.wait()
-                finally:
-                    process.kill()
-            if ended is None or not ended.ok:
-                said.seek(0)
-                text = said.read().decode(errors="replace").strip()
-                what = f"{words[0]} failed" + (f": {text.splitlines()[-1]}" if text else "")
-                raise ClocheError(what, where=f"[seeds.{NAME}]", detail=text, status=Exit.FAILED)
+        command = Command(tuple(words), _ENVIRONMENT)
+        done = captured(self.session.engine, sandbox, command, _LONGEST, stdin)
+        if not done.ok:
+            what = f"{words[0]} failed" + (f": {done.last_line}" if done.last_line else "")
+            where = f"[seeds.{NAME}]"
+            raise ClocheError(what, where=where, detail=done.text.strip(), status=Exit.FAILED)
 
 
 def progress_of(session: Session, name: str) -> Progressing:

@@ -164,7 +164,7 @@ def _old(session: Session, atom: str, machine: str | None) -> tuple[str, Cpv | N
     """CATEGORY/PN, and the version that an atom names, or that a machine has."""
     if atom.startswith("="):  # it may be in no repository any more
         cpv = split_cpv(atom[1:].partition("::")[0])
-        return f"{cpv.category}/{cpv.pn}", cpv
+        return cpv.cp, cpv
     with chosen(session, atom, machine) as found:
         return found.package.cp, found.cpv
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
+
+from cloche.autogen.pkgcheck import Finding
+from cloche.portage.cpv import split_cpv
 
 Result = Literal["new", "changed", "unchanged", "removed", "refused", "failed"]
 RESULTS: tuple[Result, ...] = ("new", "changed", "removed", "refused", "failed", "unchanged")
@@ -29,16 +32,27 @@ class Outcome:
     files: tuple[Path, ...] = ()
     reason: str = ""
     notes: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
     @property
     def is_failure(self) -> bool:
-        """Whether the package did not get what was asked for."""
-        return self.result in _FAILURES
+        """Whether the package did not get what was asked for, or not as Gentoo accepts it."""
+        return self.result in _FAILURES or any(each.is_error for each in self.findings)
+
+
+def with_findings(outcomes: Sequence[Outcome], found: Sequence[Finding]) -> list[Outcome]:
+    """The outcomes, each with what pkgcheck finds in its ebuilds and package."""
+
+    def of(outcome: Outcome) -> tuple[Finding, ...]:
+        about = {*outcome.cpvs, *(split_cpv(cpv).cp for cpv in outcome.cpvs)}
+        return tuple(each for each in found if each.about in about)
+
+    return [replace(each, findings=of(each)) for each in outcomes]
 
 
 def lines(outcomes: Sequence[Outcome]) -> Iterator[str]:
     """The table of all that is not unchanged, and a line of sums."""
-    told = [each for each in outcomes if each.result != "unchanged" or each.notes]
+    told = [each for each in outcomes if each.result != "unchanged" or each.notes or each.findings]
     told.sort(key=lambda each: (RESULTS.index(each.result), each.package))
     width = max((len(each.package) for each in told), default=0)
     for each in told:
@@ -46,7 +60,7 @@ def lines(outcomes: Sequence[Outcome]) -> Iterator[str]:
         yield f"{each.result:9}  {each.package:{width}}  {what}".rstrip()
         if each.reason and each.new:
             yield f"{'':11}{each.reason}"
-        for note in each.notes:
+        for note in (*each.notes, *map(str, each.findings)):
             yield f"{'':11}{note}"
     yield summary(outcomes)
 
@@ -78,6 +92,7 @@ def data(repository: Path, outcomes: Sequence[Outcome], *, dry_run: bool) -> dic
                 "changed": [str(path) for path in each.files],
                 "reason": each.reason or None,
                 "notes": list(each.notes),
+                "pkgcheck": [asdict(one) for one in each.findings],
             }
             for each in outcomes
         ],

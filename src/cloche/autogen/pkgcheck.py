@@ -1,0 +1,121 @@
+"""Gentoo's own checks of the ebuilds that were written: pkgcheck, in a machine's root.
+
+pkgcheck runs ebuilds to read their metadata, so it runs in a sandbox without network, over the root
+of a machine that has dev-util/pkgcheck among its packages.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from cloche.errors import ClocheError, Exit
+from cloche.sandbox.base import Command
+from cloche.sandbox.captured import captured
+from cloche.sandbox.errors import ProgramError
+from cloche.session.session import Session
+from cloche.tasks.guestcall import ENVIRONMENT
+
+PROGRAM: Final = "pkgcheck"
+_LONGEST = 16 << 20  # bytes of output
+_LONGEST_RUN = 4 * 3600.0  # seconds; what takes longer hangs
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What pkgcheck says of an ebuild, a package (CATEGORY/PN), or, if empty, the repository.
+
+    ``level`` is error, warning, style or info; ``name`` is pkgcheck's keyword.
+    """
+
+    about: str
+    level: str
+    name: str
+    text: str
+
+    @property
+    def is_error(self) -> bool:
+        """Whether Gentoo does not accept such an ebuild."""
+        return self.level == "error"
+
+    def __str__(self) -> str:
+        """Return it as one line."""
+        about = f"{self.about}: " if self.about else ""
+        return f"pkgcheck: {self.level}: {about}{self.name}: {self.text}"
+
+
+def check_root(session: Session, machine: str) -> None:
+    """See that a machine has pkgcheck. Raises `ClocheError`, also if it is not built."""
+    _run(session, machine, "--version")
+
+
+def scan(
+    session: Session, machine: str, repository: str, packages: Sequence[str]
+) -> tuple[Finding, ...]:
+    """What pkgcheck finds in packages (CATEGORY/PN) of a repository that the machine has.
+
+    Raises `ClocheError`, as `check_root`.
+    """
+    if not packages:
+        return ()
+    options = ("--reporter=JsonReporter", "--color=false", "--repo", repository)
+    lines = _run(session, machine, "scan", *options, *packages).splitlines()
+    return tuple(dict.fromkeys(each for line in lines for each in findings(line)))
+
+
+def _run(session: Session, machine: str, *words: str) -> str:
+    """What pkgcheck prints in the root of a machine."""
+    with session.shell(machine) as root:
+        environment = {**ENVIRONMENT, **root.environment}
+        command = Command((PROGRAM, *words), environment, timeout=_LONGEST_RUN)
+        try:
+            done = captured(session.engine, root.sandbox, command, _LONGEST)
+        except ProgramError as error:
+            if error.errno != errno.ENOENT:
+                raise
+            raise _without(machine) from error
+    if not done.ok or not done.whole:
+        what = f"pkgcheck failed with status {done.status}" if done.whole else "it said too much"
+        raise ClocheError(
+            f"{what}: {done.last_line}" if done.last_line else what,
+            where=f"machine {machine}",
+            todo=f"try it with `cloche shell {machine} -- pkgcheck {words[0]}`",
+            detail=done.text,
+            status=Exit.FAILED,
+        )
+    return done.text
+
+
+def _without(machine: str) -> ClocheError:
+    return ClocheError(
+        "its root has no pkgcheck",
+        where=f"machine {machine}",
+        todo=f"add dev-util/pkgcheck to its packages, and run `cloche build {machine}`",
+    )
+
+
+def findings(line: str) -> Iterator[Finding]:
+    """The findings in a line of pkgcheck's JsonReporter: objects for category, package, version,
+    of which each may have ``_error`` and the like. Other lines have none."""
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return
+    if isinstance(found, dict):
+        yield from _inside(found, ())
+
+
+def _inside(found: Mapping[str, Any], names: tuple[str, ...]) -> Iterator[Finding]:
+    for key, value in found.items():
+        if not isinstance(value, dict):
+            continue
+        if not key.startswith("_"):
+            yield from _inside(value, (*names, key))
+            continue
+        about = "/".join(names[:2]) + "".join(f"-{version}" for version in names[2:])
+        for name, said in value.items():
+            for text in said if isinstance(said, list) else (said,):
+                yield Finding(about, key[1:], str(name), " ".join(str(text).split()))
