@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import subprocess
 from pathlib import Path
@@ -30,7 +31,7 @@ def names_on(medium: Path, directory: str) -> set[str]:
     iso = PyCdlib()
     iso.open(str(medium))
     children = [each for each in iso.list_children(rr_path=directory) if not each.is_dot()]
-    found = {each.rock_ridge.name().decode() for each in children if not each.is_dotdot()}
+    found = {os.fsdecode(each.rock_ridge.name()) for each in children if not each.is_dotdot()}
     iso.close()
     return found
 

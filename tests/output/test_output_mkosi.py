@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from tests import values
+from tests import bootable, values
 from tests.imaging import Making, differences, mounted, offsets, opened
 from tests.support import Store
 
@@ -94,6 +94,18 @@ def test_an_erofs_holds_what_the_root_holds(making: Making) -> None:
     with mounted(making.make(Erofs(("-zlz4",)), "plain"), "erofs") as tree:
         assert not differences(making.root, tree)
     assert not before.exists()  # the image of this name is another one now
+
+
+@pytest.mark.real
+def test_a_medium_has_files_of_any_name_and_no_lines_of_others(making: Making) -> None:
+    names = ("a = b", "back\\slash", "c=x", "not UTF-8 \udcff")
+    odd = making.layer({f"srv/m/{name}": name[:1] for name in names})
+    format = Iso("ODD", "", copy={"top": "/srv/m"}, verify=True)
+    file = making.make(format, "odd", odd)
+    assert bootable.names_on(file, "/top") == {*names}
+    assert bootable.names_on(file, "/") == {"top", "isoroot_b2sums"}
+    with pytest.raises(ConfigError, match="a line's end in the name"):
+        making.make(format, "odd", odd, making.layer({"srv/m/x\nshadow=/etc/shadow": ""}))
 
 
 @pytest.mark.real

@@ -84,7 +84,13 @@ def _write(done: Finished, image: Image) -> Iterator[tuple[str, Written]]:
             done.copied[path] = stored_directory(done.context, path)
     files = tuple(done.copied[path] for path in image.directories)
     key = _key(done, image, root, files)
-    blobs = once(done.context, "image", key, lambda: _made(done, image, root, files, key.digest))
+    blobs = once(
+        done.context,
+        "image",
+        key,
+        lambda: _made(done, image, root, files, key.digest),
+        image.name,
+    )
     for kind, (some, count) in data_of(done.context, key).get(_LOST, {}).items():
         done.context.bus(warning(image, kind, some, count))
     for kind, name, file in (
