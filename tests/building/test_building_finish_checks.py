@@ -191,18 +191,21 @@ KERNEL = Presence(
 
 
 def test_what_an_image_needs_of_the_root_is_found_in_it_or_in_files(tmp_path: Path) -> None:
-    trees = [tmp_path / name for name in ("bare", "modules", "boot", "files")]
-    bare, modules, boot, files = trees
+    trees = [tmp_path / name for name in ("bare", "modules", "boot", "files", "empty")]
+    bare, modules, boot, files, empty = trees
     write_files(bare, ["etc/passwd", "usr/lib/modules/6.1/kernel.ko", "boot/grub/vmlinuz-x"])
     write_files(modules, ["usr/lib/modules/6.1/vmlinuz"])
     write_files(boot, ["boot/vmlinuz-6.1"])
-    write_files(files, ["boot/vmlinuz-6.1"])
+    write_files(empty, ["etc/passwd"])
+    write_files(files, ["usr/lib/modules/6.2/vmlinuz"])
     with pytest.raises(ConfigError) as caught:
         check_finish((), root_of([bare]), presences=(KERNEL,))
     assert (caught.value.what, caught.value.todo) == (KERNEL.what, "add one")
     for tree in (modules, boot):
         assert check_finish((), root_of([bare, tree]), presences=(KERNEL,)) == ()
-    assert check_finish((step("files", path=files),), root_of([bare]), (), (KERNEL,)) == ()
+    for tree in (bare, empty):  # one has the directory, the other has not
+        copied = step("files", path=files)
+        assert check_finish((copied,), root_of([tree]), presences=(KERNEL,)) == ()
     hook = step("hook", script=b"true", path=Path("x.sh"))
     assert check_finish((hook,), root_of([bare]), (), (KERNEL,)) == ()  # it may bring one
     accounts = (package("acct-user/web"), package("virtual/init"))

@@ -102,6 +102,7 @@ def test_verity_makes_the_root_one_that_never_changes(tmp_path: Path) -> None:
         ("uki", "CompressLevel = 20", "20 is not a value of CompressLevel with zstd"),
         ("disk", 'KernelModulesInclude = ["host"]', "depends on the host that makes the image"),
         ("disk", 'KernelModulesInitrdInclude = ["default"]', "depends on the host"),
+        ("disk", 'size = "1M"', 'write "32M" or more'),
         ("disk", 'size = "20T"', 'write "8T" or less'),
         ("disk", 'efi_size = "1025G"', 'write "1T" or less'),
         ("disk", 'KernelModulesInclude = ["a,b"]', "has a comma"),

@@ -70,6 +70,7 @@ class FinishRoot:
 
     def names(self, path: str) -> list[str]:
         """The names in a directory; none without it."""
+        path = path.strip("/")
         real = self._places.directory(path).real or path
         found = {
             name.rpartition("/")[2] for name in self._brought if Path(name).parent == Path(real)

@@ -10,11 +10,12 @@ from cloche.config.errors import ConfigError, unknown_name
 from cloche.config.files import project_directory
 from cloche.config.mkosi_options import ARTIFACTS, COMPRESSION, FORMATS, OPTIONS, OUTER, refuse
 from cloche.config.repart import check_definitions
-from cloche.config.sizes import LARGEST, LARGEST_FAT, STEP, whole_size
+from cloche.config.sizes import LARGEST, LARGEST_FAT, whole_size
 from cloche.config.table import Table
 
 #: File systems for the root of a disk, the default first, then that of a disk with verity.
 ROOT_TYPES = ("ext4", "erofs", "squashfs")
+_SMALLEST_EXT4 = 32 << 20  # bytes: systemd-repart makes none smaller
 _SMALLEST = 40 << 20  # bytes of an EFI system partition: FAT32 with clusters of one sector
 
 
@@ -139,7 +140,7 @@ def _disk(found: Mkosi, table: Table, root: Path) -> Mkosi:
         repart = project_directory(text, table.origin("repart"), root)
         boots = table.get("Bootable", bool, False) and table.get("Bootloader", str, "") != "none"
         check_definitions(repart, table, ("Verity", *_OWN), boots)
-    room = whole_size(table, "size", "a partition", STEP, LARGEST)
+    room = whole_size(table, "size", "an ext4", _SMALLEST_EXT4, LARGEST)
     part = "an EFI system partition"
     efi = whole_size(table, "efi_size", part, _SMALLEST, LARGEST_FAT) or found.efi_size
     if room is not None and verity:

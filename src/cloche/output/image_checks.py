@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from glob import escape
 
@@ -12,9 +12,10 @@ from cloche.config.images import Image, Qcow2
 from cloche.config.machine import Machine
 from cloche.config.mkosi import Mkosi
 from cloche.config.mkosi_options import EXTENSIONS
-from cloche.layers import Merged
+from cloche.layers import Layer, Merged
 from cloche.layers.merge import Node
 from cloche.output.imaging import Imaging
+from cloche.output.mkosi_tools import LOADERS, loaders
 
 #: What kernels in /boot are called, before their version.
 KERNELS = ("vmlinuz", "vmlinux", "kernel", "bzImage", "Image")
@@ -67,7 +68,7 @@ class Start:
     initrds: bool = False
 
 
-def presences(machine: Machine) -> Iterator[Presence]:
+def presences(machine: Machine, tools: Mapping[str, Layer]) -> Iterator[Presence]:
     """What a machine's images need of its root, to be looked for before anything is built.
 
     As `cloche.output.mkosi_checks` and `cloche.output.qcow2` do later, but nothing that only the
@@ -81,6 +82,8 @@ def presences(machine: Machine) -> Iterator[Presence]:
                     yield os_release(image)
                 if wanted.needs_kernel:
                     yield kernel(image)
+                    if not loaders(tools[str(image.tools)]):
+                        yield loader(image)
                     initrds = bool(wanted.initrds or dracut)
                     yield from _first(image, start_of(wanted, initrds=initrds))
             case Qcow2() as wanted:
@@ -102,6 +105,13 @@ def kernel(image: Image) -> Presence:
     boot = " or leave out `Bootable`" if image.word == "disk" else ""
     todo = f"add a kernel to the machine, see docs/kernels.md{',' if boot else ''}{boot}"
     return Presence(paths, image.origin, what, todo, "sys-kernel")
+
+
+def loader(image: Image) -> Presence:
+    """systemd-boot and its stub, if the tools have neither."""
+    what = f"neither the root nor the seed {image.tools} has systemd's EFI programs ({LOADERS})"
+    todo = "add the package systemd-boot-efi to the seed, or systemd[boot] to the machine"
+    return Presence((LOADERS,), image.origin, what, todo)
 
 
 def kernel_in_boot(image: Image) -> Presence:

@@ -20,12 +20,13 @@ from cloche.output.image_checks import (
     check_init,
     check_room,
     kernel,
+    loader,
     os_release,
     start_of,
 )
 from cloche.output.image_tools import REPART
 from cloche.output.imaging import Imaging
-from cloche.output.mkosi_tools import LOADERS
+from cloche.output.mkosi_tools import LOADERS, loaders
 from cloche.output.qcow2 import kernels_in
 
 _MODULES = b"usr/lib/modules"
@@ -66,7 +67,8 @@ def check(work: Imaging, wanted: Mkosi) -> None:
         raise os_release(work.image).missing()
     if wanted.needs_kernel:
         _check_kernel(work, tree)
-        _check_loader(work)
+        if not work.in_root(LOADERS) and not loaders(work.tools):
+            raise loader(work.image).missing()
     for path in wanted.initrds or (own_initrds(work) if wanted.bootable else ()):
         if work.regular(path) is None:
             where = " of `Initrds`" if wanted.initrds else ""
@@ -110,14 +112,6 @@ def check_versions(image: Image, wanted: Mkosi, tools: Layer) -> None:
         raise ConfigError(image.origin, what, f"use a seed with mkosi {_OLDEST_MKOSI} or later")
     if wanted.word in REPART or wanted.needs_kernel:
         _check_version(image, wanted, mkosi_tools.systemd_version(tools))
-
-
-def _check_loader(work: Imaging) -> None:
-    if not work.in_root(LOADERS) and not mkosi_tools.loaders(work.tools):
-        seed = work.image.tools
-        what = f"neither the root nor the seed {seed} has systemd's EFI programs ({LOADERS})"
-        todo = "add the package systemd-boot-efi to the seed, or systemd[boot] to the machine"
-        raise ConfigError(work.image.origin, what, todo)
 
 
 def _check_version(image: Image, wanted: Mkosi, version: int | None) -> None:

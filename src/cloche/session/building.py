@@ -122,7 +122,8 @@ def prepare(context: BuildContext, project: Project, machine: Machine, choices: 
         lock = read_lock(project.lock)
         hold_packages(lock, machine, builder.context.inputs, builder.plan.packages)
     finish = (*machine.finish, *owned(machine.secrets))
-    return replace(builder, finish=finish, presences=tuple(presences(machine)))
+    needed = tuple(presences(machine, context.inputs.tools))
+    return replace(builder, finish=finish, presences=needed)
 
 
 def _write_proposed(context: BuildContext, machine: Machine, fragment: Fragment) -> None:
