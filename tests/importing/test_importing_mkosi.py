@@ -110,6 +110,10 @@ def test_a_profile_may_be_one_that_comes_later_or_lies_elsewhere(directory: Path
     renamed = Portage(portage.name, portage.read, "/srv/x/profiles/musl")
     (directory / "x/profiles/musl").mkdir(parents=True)
     assert profile_of(renamed, {"x": directory / "x"}) == "x:musl"
+    link = directory / "mkosi.pkgmngr/etc/portage/make.profile"
+    link.unlink()
+    link.symlink_to("../../../x/profiles/musl")  # relative, in a directory of another name
+    assert profile_of(read_portage(directory), {"own": directory / "x"}) == "own:musl"
 
 
 @pytest.mark.parametrize(

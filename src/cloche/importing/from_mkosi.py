@@ -44,11 +44,16 @@ _YOURS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Portage:
-    """An ``/etc/portage`` of mkosi: its files, where its make.profile leads to, and its name."""
+    """An ``/etc/portage`` of mkosi: its files, where its make.profile leads to, and its name.
+
+    ``linked`` is where that is on this host, and ``profile`` as the link says, which may be meant
+    for the sandbox of mkosi.
+    """
 
     name: str
     read: Read
     profile: str | None
+    linked: str = ""
 
 
 def packages_of(config: Mapping[str, Any]) -> tuple[str, ...]:
@@ -89,7 +94,9 @@ def read_portage(directory: Path) -> Portage:
             profile = str(link.readlink()) if link.is_symlink() else None
             read = read_folder(place)
             left = [each for each in read.omissions if each.name != link.name]
-            return Portage(f"{tree}/{CONFIGURATION}", replace(read, omissions=left), profile)
+            linked = posixpath.normpath(place.absolute() / (profile or ""))
+            name = f"{tree}/{CONFIGURATION}"
+            return Portage(name, replace(read, omissions=left), profile, linked)
     raise ClocheError(
         f"it has no {CONFIGURATION} in any of {', '.join(TREES)}",
         where=directory,
@@ -138,7 +145,8 @@ def profile_of(portage: Portage, repos: Mapping[str, Path | None]) -> str:
         raise ClocheError("there is no such link", where=where, todo=todo)
     above, found, path = portage.profile.partition(_PROFILES)
     repo = posixpath.basename(above)
-    named = next((name for name, each in repos.items() if each and str(each) == above), repo)
+    places = (above, portage.linked.partition(_PROFILES)[0])
+    named = next((name for name, each in repos.items() if each and str(each) in places), repo)
     if not found or named not in repos:
         raise ClocheError(
             f"{portage.profile} is not in a repository of {PLACE}/cloche.toml",
