@@ -397,6 +397,8 @@ def test_cython_is_needed_for_sources_whose_c_code_is_not_there(
     [
         (("regex/__init__.py", "regex/tests/test_it.py", "setup.py"), "epytest --pyargs regex"),
         (("zmq/__init__.py", "tests/test_it.py"), "epytest"),
+        (("a/__init__.py", "a/tests/test_a.py", "vendored/tests/test_b.py"), "epytest --pyargs a"),
+        (("a/__init__.py", "a/tests/test_a.py", "test_b.py"), "epytest"),
         (("src/zmq/__init__.py", "tests/__init__.py", "tests/test_it.py"), None),
     ],
 )

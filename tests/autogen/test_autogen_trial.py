@@ -16,7 +16,7 @@ from tests.support import Store, project
 from cloche.autogen.errors import RefusedError
 from cloche.autogen.imports import modules
 from cloche.autogen.marked import block, is_untouched, own_lines, sealed
-from cloche.autogen.trial import Lacking, declare, variables
+from cloche.autogen.trial import Lacking, declare, together, variables
 from cloche.building.diagnose import missing_in
 
 PROJECT = Path(__file__).parent / "project"
@@ -86,6 +86,11 @@ def test_the_outermost_modules_of_a_package_are_imported() -> None:
     }
 
 
+def test_of_several_versions_those_that_need_them_choose() -> None:
+    cpvs = ("a/tested-1", "a/one-1", "a/two-1", "a/two-2_p1", "a/tested-2", "b/two-1-r1")
+    assert together(cpvs) == ("a/tested-1", "a/one-1", "b/two-1-r1")
+
+
 @pytest.mark.real
 def test_a_package_is_built_with_its_tests_and_what_they_lack_is_added(
     root_seeded: Store, fresh: Callable[[Store], Store]
@@ -133,9 +138,11 @@ def test_a_package_is_built_with_its_tests_and_what_they_lack_is_added(
         assert "0 built" in said
         # What it needs at run time is found by importing it; its tests are in a circle.
         case = "import unittest\nclass Test(unittest.TestCase):\n    def test_it(self):\n"
-        publish("choir", "def sing(): import song; return song.text\n", "Requires-Dist: song")
+        # In the circle song has a flag that it has not by itself.
+        publish("choir", "def sing(): import song; return song.text\n", "Requires-Dist: song[loud]")
         publish("song", 'import world\ntext = "la"\n', "Provides-Extra: test",
-                'Requires-Dist: choir; extra == "test"', __init__="",
+                'Requires-Dist: choir; extra == "test"', "Provides-Extra: loud",
+                'Requires-Dist: proper; extra == "loud"', __init__="",
                 test_song=f"{case}        import choir; choir.sing()\n")  # fmt: skip
         status, said = autogen("song", "--deps", "--build", "py", "--fix")
         assert status == 0, said

@@ -7,7 +7,7 @@ there for those who declare it.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cloche.autogen.pypi.index import File, Index
@@ -62,12 +62,11 @@ def fitting(files: Sequence[File], version: str | None) -> File:
     return max(chosen, key=lambda each: each.version)
 
 
-def write_ebuild(
-    repository: Path, distdir: Path, index: Index, name: str, version: str | None, needs: str
-) -> Path:
+def write_ebuild(repository: Path, distdir: Path, index: Index, entry: Mapping[str, str]) -> Path:
     """Fetch a wheel, and write its ebuild with a Manifest. Raises `ClocheError`."""
-    file = fitting(index.page(name).files, version)
-    place = repository / "dev-python" / name
+    name, needs = entry["name"], entry.get("needs", "")
+    file = fitting(index.page(name).files, entry.get("version"))
+    place = repository / entry.get("category", "dev-python") / name
     path = place / f"{name}-{file.version}.ebuild"
     wheel = index.fetch(file, distdir)
     place.mkdir(parents=True, exist_ok=True)

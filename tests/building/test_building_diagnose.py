@@ -26,6 +26,8 @@ SAID = {
     "/var/tmp/x/environment: line 12: ed: command not found": "command ed",
     "make[1]: bison: No such file or directory": "command bison",
     "ModuleNotFoundError: No module named 'yaml.nodes'": "Python module yaml.nodes",
+    "Error: Error importing plugin \"xdist\": No module named 'xdist'": "Python module xdist",
+    "/usr/bin/python3.13: No module named build": "Python module build",
     "jq: error while loading shared libraries: libonig.so.5: cannot open shared object file": (
         "shared library libonig.so.5"
     ),
@@ -69,6 +71,17 @@ def test_the_owner_is_found_in_a_layers_vdb(tmp_path):
     assert owners(library, [tmp_path]) == ("sys-libs/zlib-1.2.13",)
     (other,) = missing_in("ld: cannot find -lzz")
     assert owners(other, [tmp_path]) == ()
+
+
+def test_a_module_inside_a_package_is_not_the_one_that_is_imported(tmp_path):
+    inner = "usr/lib/python3.13/site-packages/pip/_internal/utils/virtualenv.py"
+    outer = "usr/local/lib/python3.13/dist-packages/yaml/__init__.py"
+    digest = "0123456789abcdef0123456789abcdef 1700000000"
+    vdb_entry(tmp_path, "dev-python/both-1", f"obj /{inner} {digest}\nobj /{outer} {digest}\n")
+    (missing,) = missing_in("ModuleNotFoundError: No module named 'virtualenv'")
+    assert owners(missing, [tmp_path]) == ()
+    (missing,) = missing_in("ModuleNotFoundError: No module named 'yaml'")
+    assert owners(missing, [tmp_path]) == ("dev-python/both-1",)
 
 
 def test_killed_processes_are_seen() -> None:

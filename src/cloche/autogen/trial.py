@@ -7,6 +7,7 @@ added to its ``/etc/portage`` for the trial alone.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -49,7 +50,8 @@ _USEDEP = "[${PYTHON_USEDEP}]"
 class Trial:
     """Packages of a repository to build for a machine.
 
-    ``tested`` are those whose tests run, ``imported`` those whose modules are imported.
+    ``tested`` are those whose tests run, ``imported`` those whose modules are imported, ``flags``
+    lines of package.use.
     """
 
     machine: Machine
@@ -58,6 +60,7 @@ class Trial:
     tested: tuple[str, ...]
     distdir: Path
     imported: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,14 @@ class Lacking:
         inner = f"test? ( {self.needed} )" if self.of_tests else self.needed
         found = (f"# found by a build: {self.what}", f'{self.variable}+=" {inner}"')
         return (*found, *IUSE_TEST) if self.of_tests else found
+
+
+def together(cpvs: Sequence[str]) -> tuple[str, ...]:
+    """What can be built at once: the first, and of the others those with one version. Where several
+    were written (for other flags, or other Pythons), those that need them choose."""
+    (first, *others) = cpvs
+    count = Counter(split_cpv(cpv).cp for cpv in cpvs)
+    return (first, *(each for each in others if count[split_cpv(each).cp] == 1))
 
 
 Outcome = Built | tuple[BuildError, list[Lacking]]
@@ -102,6 +113,9 @@ def build(session: Session, trial: Trial, trees: Trees) -> Outcome:
 def _in_a_circle(session: Session, trial: Trial, trees: Trees) -> Outcome:
     """Build tested packages without their tests, then all that these need, then with them."""
     first: list[Layer] = []
+    with session.context(_machine(trial, trial.tested)) as pinned:
+        flags = _flags_asked(_with_settings(pinned, trial), trial.tested)
+    trial = replace(trial, flags=flags)
     plain = replace(trial, tested=())
     alone = replace(plain, packages=trial.tested, imported=trial.tested)
     done = _build(session, alone, trees, made=first)
@@ -121,6 +135,21 @@ def _in_a_circle(session: Session, trial: Trial, trees: Trees) -> Outcome:
     if isinstance(tested, tuple):
         return tested
     return replace(tested, built=done.built + tested.built, reused=done.reused + tested.reused)
+
+
+def _flags_asked(context: BuildContext, tested: Sequence[str]) -> tuple[str, ...]:
+    """The USE flags that others in the circle ask of the tested packages, as lines of package.use:
+    built without these, a package would have to be built anew within the circle."""
+    changes = autounmask.proposed(proposal(context, tuple(f"={cpv}" for cpv in tested)))
+    cps = {split_cpv(cpv).cp for cpv in tested}
+    lines = [each.line for each in changes if each.file == "package.use"]
+    return tuple(f"{cp} {flags}" for line in lines for cp, flags in [_of_line(line)] if cp in cps)
+
+
+def _of_line(line: str) -> tuple[str, str]:
+    """The package and the flags of a line of package.use."""
+    atom, _, flags = line.partition(" ")
+    return split_cpv(atom.lstrip("<>=~")).cp, flags
 
 
 def _with_flags(package: Package) -> str:
@@ -217,9 +246,10 @@ def cache_entries(session: Session, machine: Machine, repository: str) -> Mappin
 def _with_settings(context: BuildContext, trial: Trial) -> BuildContext:
     """The context with what the trial needs in /etc/portage, and with the source archives."""
     tests = [split_cpv(cpv).cp for cpv in trial.tested]
+    asked = "".join(f"{line}\n" for line in trial.flags)
     added = {
         f"package.accept_keywords/{_NAME}": f"*/*::{trial.repository} ~*\n",
-        f"package.use/{_NAME}": "".join(f"{cp} test\n" for cp in tests),
+        f"package.use/{_NAME}": "".join(f"{cp} test\n" for cp in tests) + asked,
         f"package.env/{_NAME}": "".join(f"{cp} {_NAME}.conf\n" for cp in tests),
         f"env/{_NAME}.conf": 'FEATURES="test"\n',
     }

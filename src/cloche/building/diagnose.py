@@ -46,9 +46,14 @@ def _command(name: str) -> Missing:
     return Missing(f"command {name}", tuple(f"/{d}/{name}" for d in ("bin", "sbin")), "BDEPEND")
 
 
+#: Directories in which Python looks for modules.
+_PLACES = ("/site-packages", "/dist-packages", *(f"/python3.{minor}" for minor in range(9, 20)))
+
+
 def _module(name: str) -> Missing:
-    path = name.replace(".", "/")
-    return Missing(f"Python module {name}", (f"/{path}.py", f"/{path}/__init__.py"), "BDEPEND")
+    paths = [f"{place}/{name.replace('.', '/')}" for place in _PLACES]  # not one inside a package
+    ends = tuple(f"{path}{end}" for path in paths for end in (".py", "/__init__.py"))
+    return Missing(f"Python module {name}", ends, "BDEPEND")
 
 
 def _shared(name: str) -> Missing:
@@ -66,7 +71,8 @@ PATTERNS: tuple[tuple[re.Pattern[str], Callable[[str], Missing]], ...] = (
     (re.compile(rf"make(?:\[\d+\])?: ({_WORD}): No such file or directory"), _command),
     (re.compile(rf"(?:env|exec): '?({_WORD})'?: (?:No such file|not found)"), _command),
     (re.compile(rf"Program '?({_WORD})'? not found"), _command),
-    (re.compile(rf"ModuleNotFoundError: No module named '({_WORD})'"), _module),
+    (re.compile(rf"(?:Error|plugin \S+): No module named '({_WORD})'"), _module),
+    (re.compile(rf"python[\d.]*: No module named ({_WORD})"), _module),
     (re.compile(rf"error while loading shared libraries: ({_WORD}): cannot open"), _shared),
     (
         re.compile(rf"^configure: error: .*?\b(?:lib)?({_WORD})\b.* (?:not found|missing)"),

@@ -114,8 +114,9 @@ def build_packages(
     from cloche.autogen.repository import cache_changes, ebuild_path, replace_ebuild, write
 
     cpvs = tuple(each.ebuild.cpv for each in packages)
+    some, named = trials.together(cpvs), cpvs[:1]
     wanted = trials.Trial(
-        project.machine(machine), repository.name, cpvs, cpvs[:1], distdir, imported=cpvs[:1]
+        project.machine(machine), repository.name, some, named, distdir, imported=named
     )
     shown = Shown(opened_display("auto", verbose=False))
     added: set[trials.Lacking] = set()

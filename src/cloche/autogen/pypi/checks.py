@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,18 +13,23 @@ from packaging.utils import canonicalize_name
 from cloche.autogen.pypi.archive import Sdist
 from cloche.autogen.pypi.markers import Scope, conditions
 from cloche.autogen.pypi.project import Metadata, requirement
+from cloche.autogen.pypi.pytest_options import plugins_of_options
 
 TEST_EXTRAS = ("test", "tests", "testing", "pytest")
+_NAME = re.compile(r"[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?", re.ASCII)
 _PACKAGE = re.compile(r"((?!tests?/|docs?/|examples?/)[A-Za-z]\w*)/__init__\.py")
+# Where a project's own tests are beside its package; not those of tools, or of what is vendored.
+_OUTSIDE = re.compile(r"[^/]*|(?:tests?|testing)/.*")
 _TESTS = re.compile(r"(?:.*/)?(?:test_[^/]*|[^/]*_test)\.py|(?:.*/)?tests?/[^/]*\.py")
 
 # Tools of who works on a project, not needed for its tests; Gentoo's policy leaves coverage out.
+# Tests that build and install projects need pip, build and the like.
 _UNWANTED = frozenset({
-    "black", "build", "codecov", "coverage", "coveralls", "flake8", "isort", "mypy", "nox", "pip",
-    "pre-commit", "pylint", "pyright", "pytest", "pytest-benchmark", "pytest-black",
-    "pytest-checkdocs", "pytest-codspeed", "pytest-cov", "pytest-enabler", "pytest-flake8",
-    "pytest-mypy", "pytest-perf", "pytest-randomly", "pytest-ruff", "pytest-sugar", "pytest-xdist",
-    "ruff", "setuptools", "tox", "twine", "virtualenv", "wheel",
+    "basedpyright", "black", "codecov", "coverage", "coveralls", "flake8", "isort", "mypy", "nox",
+    "pre-commit", "prek", "pylint", "pyrefly", "pyright", "pytest", "pytest-benchmark",
+    "pytest-black", "pytest-checkdocs", "pytest-codspeed", "pytest-cov", "pytest-enabler",
+    "pytest-flake8", "pytest-mypy", "pytest-perf", "pytest-randomly", "pytest-ruff", "pytest-sugar",
+    "pytest-xdist", "ruff", "tox", "twine", "ty",
 })  # fmt: skip
 
 # Plugins whose names do not begin with pytest-.
@@ -54,12 +59,16 @@ def checks(
     if not any(_TESTS.fullmatch(name) for name in sdist.names):
         return Checks("")
     listed = [*_of_extras(metadata, scope, where), *_of_groups(pyproject, where)]
+    listed += [Requirement(name) for name in _of_poetry(pyproject)]
     wanted = {canonicalize_name(each.name): each for each in reversed(listed)}
     uses_pytest = "pytest" in wanted or _mentions_pytest(sdist)
     own = {canonicalize_name(metadata.name)}
     always = {canonicalize_name(each.name) for each in metadata.requires if each.marker is None}
-    left = {name: each for name, each in wanted.items() if name not in _UNWANTED | own}
-    plugins: list[str] = sorted(n for n in left if n.startswith("pytest-") or n in _PLUGINS)
+    options = plugins_of_options(sdist, pyproject)
+    unwanted = (_UNWANTED - options) | own
+    left = {name: each for name, each in wanted.items() if name not in unwanted}
+    listed_plugins = {n for n in left if n.startswith("pytest-") or n in _PLUGINS}
+    plugins: list[str] = sorted(listed_plugins | (options - own))
     requires = [each for name, each in sorted(left.items()) if name not in plugins]
     requires = [each for each in requires if canonicalize_name(each.name) not in always]
     runner = "pytest" if uses_pytest or plugins else _plain_runner(sdist)
@@ -114,6 +123,18 @@ def _of_groups(pyproject: Mapping[str, Any], where: str) -> Iterable[Requirement
                 waiting.append(each["include-group"])
 
 
+def _of_poetry(pyproject: Mapping[str, Any]) -> Iterator[str]:
+    """The projects in Poetry's own groups of these names. What it writes for versions (``^7.1``) is
+    no specifier of Python's: any will do for tests."""
+    table: Any = pyproject
+    for key in ("tool", "poetry", "group"):
+        table = table.get(key) if isinstance(table, dict) else None
+    for name, group in table.items() if isinstance(table, dict) else ():
+        found = group.get("dependencies") if isinstance(group, dict) else None
+        if canonicalize_name(name) in TEST_EXTRAS and isinstance(found, dict):
+            yield from (each for each in found if _NAME.fullmatch(each) and each != "python")
+
+
 def _mentions_pytest(sdist: Sdist) -> bool:
     if "pytest.ini" in sdist.names or any(n.endswith("conftest.py") for n in sdist.names):
         return True
@@ -149,8 +170,6 @@ def phases(checks: Checks, sdist: Sdist, *, native: bool) -> tuple[str, ...]:
         for each in found
         if any(_TESTS.fullmatch(name) for name in sdist.names if name.startswith(f"{each}/"))
     ]
-    outside = any(
-        _TESTS.fullmatch(name) for name in sdist.names if name.partition("/")[0] not in found
-    )
+    outside = any(_TESTS.fullmatch(name) and _OUTSIDE.fullmatch(name) for name in sdist.names)
     run = "epytest" if outside or not inside else f"epytest --pyargs {' '.join(inside)}"
     return ("", "python_test() {", f"\trm -rf {' '.join(found)} || die", f"\t{run}", "}")

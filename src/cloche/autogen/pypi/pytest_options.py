@@ -1,0 +1,75 @@
+"""Options that a project always gives to pytest (``addopts``), and the plugins that they need.
+
+Without such a plugin pytest ends with an error before it runs a test, so it counts even where it
+is one that tests do without otherwise, such as that of coverage.
+"""
+
+from __future__ import annotations
+
+import configparser
+import re
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from typing import Any
+
+from cloche.autogen.pypi.archive import Sdist
+
+_OPTIONS = {
+    "pytest-benchmark": r"--benchmark-[a-z-]+",
+    "pytest-cov": r"--(?:no-)?cov(?:-[a-z-]+)?",
+    "pytest-mypy": r"--mypy(?:-[a-z-]+)?",
+    "pytest-randomly": r"--randomly-[a-z-]+",
+    "pytest-xdist": r"-n(?:\d+|auto|logical)?|--(?:numprocesses|maxprocesses|dist|tx)",
+}
+# The files and sections that pytest looks at, in its order.
+_SECTIONS = (("pytest.ini", "pytest"), ("tox.ini", "pytest"), ("setup.cfg", "tool:pytest"))
+
+
+def plugins_of_options(sdist: Sdist, pyproject: Mapping[str, Any]) -> frozenset[str]:
+    """The plugins that the project's options name, or whose options they are."""
+    words = _addopts(sdist, pyproject).split()
+    loaded = {_plugin(name) for name in _loaded(words)}
+    options = {word.partition("=")[0] for word in words}
+    used = {
+        name for name, known in _OPTIONS.items() if any(re.fullmatch(known, o) for o in options)
+    }
+    return frozenset(used | (loaded & _OPTIONS.keys()))
+
+
+def _addopts(sdist: Sdist, pyproject: Mapping[str, Any]) -> str:
+    """The options, as one text."""
+    (first, *others) = _SECTIONS
+    if sdist.text(first[0]) is not None:
+        return _of_section(sdist, *first) or ""
+    tool = pyproject.get("tool")
+    table = tool.get("pytest") if isinstance(tool, dict) else None
+    if isinstance(table, dict):
+        inner = table.get("ini_options")
+        found = inner.get("addopts") if isinstance(inner, dict) else table.get("addopts")
+        return " ".join(map(str, found)) if isinstance(found, list) else str(found or "")
+    texts = (_of_section(sdist, *each) for each in others)
+    return next((text for text in texts if text is not None), "")
+
+
+def _of_section(sdist: Sdist, file: str, section: str) -> str | None:
+    """The options in a section of an ini file; None if it has no such section."""
+    parser = configparser.RawConfigParser(strict=False)
+    try:
+        parser.read_string(sdist.text(file) or "")
+    except configparser.Error:
+        return None
+    return parser.get(section, "addopts", fallback="") if parser.has_section(section) else None
+
+
+def _loaded(words: list[str]) -> Iterator[str]:
+    """The names after ``-p``; ``no:NAME`` is not loaded."""
+    for word, following in pairwise([*words, ""]):
+        name = following if word == "-p" else word.removeprefix("-p") if word[:2] == "-p" else ""
+        if name and not name.startswith("no:"):
+            yield name
+
+
+def _plugin(name: str) -> str:
+    """The project of a plugin that is called by its name, or by its module."""
+    short = name.partition(".")[0].removeprefix("pytest_")
+    return f"pytest-{short.replace('_', '-')}"
