@@ -12,7 +12,7 @@ from tests.autogen.pkgcheck_package import write_pkgcheck
 from tests.autogen.published import files_of_own_backend, served
 from tests.support import Store, project
 
-from cloche.autogen.pkgcheck import Finding, findings
+from cloche.autogen.findings import Finding, findings
 from cloche.autogen.run.report import Outcome, data, lines, with_findings
 
 PROJECT = Path(__file__).parent / "project"

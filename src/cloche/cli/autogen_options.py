@@ -22,8 +22,8 @@ from cloche.display.text import one_line
 from cloche.errors import ClocheError, Exit
 
 if TYPE_CHECKING:
+    from cloche.autogen.findings import Finding
     from cloche.autogen.package import Maintainer, Package
-    from cloche.autogen.pkgcheck import Finding
     from cloche.autogen.repository import Changes
     from cloche.autogen.settings import Settings
     from cloche.autogen.trees import Trees

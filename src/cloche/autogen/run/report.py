@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from cloche.autogen.pkgcheck import Finding
+from cloche.autogen.findings import Finding
 from cloche.portage.cpv import split_cpv
 
 Result = Literal["new", "changed", "unchanged", "removed", "refused", "failed"]
