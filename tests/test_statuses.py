@@ -34,7 +34,7 @@ STATUSES = {
         archives.ImportRefusedError autogen.NoBuildSystemError autogen.NotPublishedError
         autogen.RefusedError
         binhosts.MissingIndexError booting.BootError building.MissingSeedError
-        building.ResolutionError config.ConfigError distcc.DistccError
+        building.ResolutionError config.ConfigError config.NoProjectError distcc.DistccError
         fetching.SignatureError
         layers.LayerError overlays.OverlayError portage.BadNameError portage.RepositoryError
         roots.RootError seeds.SeedError service.ServiceError store.StoreError

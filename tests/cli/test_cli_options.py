@@ -79,3 +79,15 @@ def test_a_closed_stream_is_not_taken_by_the_first_file(tmp_path: Path) -> None:
     words = [sys.executable, "-c", code, str(tmp_path)]
     subprocess.run(["sh", "-c", '"$@" <&- >&-', "sh", *words], check=True)
     assert int((tmp_path / "n").read_text()) > 2
+
+
+@pytest.mark.parametrize("words", [("overlay", "list"), ("overlay", "check"), ("store", "usage")])
+def test_a_project_that_cannot_be_read_is_not_passed_over(
+    root: User, store: Path, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    """Without the project the host's own repositories, or another store, would be meant."""
+    (tmp_path / "cloche.toml").write_text("[build]\njob = 1\n")
+    done = root.run(*words, "--store", store, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"{tmp_path}/cloche.toml:2: " in done.stderr
+    assert done.stderr.count("\n") == 1

@@ -102,12 +102,16 @@ def store_path(options: Options, project: Project | None, data: Path | None = No
 
 
 def project_or_none(options: Options) -> Project | None:
-    """The project around the current directory, for commands that do not need one."""
-    from cloche.config.project import load_project
+    """The project around the current directory, for commands that do not need one.
+
+    Raises `ConfigError` if there is one that cannot be read: another store, or the host's own
+    repositories, would be taken for it.
+    """
+    from cloche.config.project import NoProjectError, load_project
 
     try:
         return load_project(options.directory)
-    except ClocheError:
+    except NoProjectError:
         return None
 
 

@@ -203,16 +203,21 @@ def machines_of(root: Path) -> tuple[str, ...]:
     return tuple(sorted(name.removesuffix(".toml") for name in found if name.endswith(".toml")))
 
 
+class NoProjectError(ConfigError):
+    """There is no ``cloche.toml``: some commands do not need one. A wrong one is no reason to do
+    without it."""
+
+
 def load_project(start: Path) -> Project:
     """Find ``cloche.toml`` in ``start`` or a directory above it, and read it.
 
-    Raises `ConfigError`, or another `ConfigError` with file and line.
+    Raises `NoProjectError`, or another `ConfigError` with file and line.
     """
     here = start.absolute()
     for directory in (here, *here.parents):
         if (directory / FILE).is_file():
             return _read(directory.resolve())
-    raise ConfigError(
+    raise NoProjectError(
         Origin(here),
         "no cloche.toml here or in a directory above",
         "change into a project, or make one with `cloche init DIR`",
