@@ -46,6 +46,7 @@ def test_an_update_is_shown_before_it_is_taken(system: System, upstream: Upstrea
     assert system.files() == before
     assert '+RDEPEND="dev-libs/twig dev-libs/thorn acct-user/leaf dev-libs/there"' in said
     assert "gone: thicket/app-misc/leaf/leaf-9999.ebuild" in said
+    assert "+++ b/dev-libs/thorn/thorn-1.ebuild\n" in said
     assert "new: dev-libs/thorn, needed by app-misc/leaf-1" in said
     assert "gone: dev-libs/root" in said
     assert "nobody can be asked" in system.refused("update")[1]

@@ -13,7 +13,7 @@ from cloche.broker import open_engine
 from cloche.cli.options import Options, engine_name, opened_store, project_or_none, say
 from cloche.cli.progress import ChangingLine, Transferred
 from cloche.cli.terminable import terminable
-from cloche.config.project import Project
+from cloche.config.project import Project, load_project
 from cloche.display.text import one_line, visible
 from cloche.errors import ClocheError, Exit
 from cloche.overlays import places, placing, portage_root, work
@@ -90,7 +90,7 @@ def _show(prepared: Prepared, lacking: Mapping[str, Sequence[str]], *, whole: bo
     if whole:
         for each in prepared.changes:
             click.echo(one_line(f"{each.how}: {name}/{each.path}"))
-            if each.how == "changed":
+            if each.how != "gone":
                 for line in each.diff[:LINES]:
                     click.echo(visible(line))
                 if len(each.diff) > LINES:
@@ -133,15 +133,20 @@ def opened(
         opened_store(options, project, make=True) as store,
         open_engine(engine_name(options)) as engine,
     ):
-        place = _place_of(project, store, host)
+        _place_of(project, store, host)  # what is wrong with it is told before anything is made
         found = portage_root.find(store, project, host)
         try_host(store, engine)
-        with placing.alone(place.top) if making else nullcontext():
+        top = places.top(host, project.root if project else None)
+        with placing.alone(top) if making else nullcontext():
+            place = _place_of(project, store, host)  # another process may have changed it
             yield Workshop(store, engine, found, place, _context(store), listed)
 
 
 def _place_of(project: Project | None, store: Store, host: Path) -> Place:
-    return places.of_system(host) if project is None else places.of_project(project, store)
+    """The place as it is now."""
+    if project is None:
+        return places.of_system(host)
+    return places.of_project(load_project(project.root), store)
 
 
 def _context(store: Store) -> SyncContext:

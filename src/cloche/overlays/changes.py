@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from cloche.overlays.asking import CACHE
@@ -11,6 +11,8 @@ from cloche.overlays.content import File, Files
 from cloche.overlays.source import LINK
 
 _WIDE = 4000  # characters of a line of a diff
+_PAIRS = 4_000_000  # of lines that differ: difflib compares each with each, in 2 seconds
+_NO_END = "\\ No newline at end of file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +43,30 @@ def _diff(path: str, old: File | None, new: File | None) -> Iterator[str]:
         return
     if old and new and old.mode != new.mode:
         yield f"mode of {path}: {old.mode} → {new.mode}"
-    before, after = ((text or "").splitlines() for text in texts)
+    before, after = (_lines(text or "") for text in texts)
+    if _pairs(before, after) > _PAIRS:
+        yield f"{path}: {len(before)} lines, then {len(after)}: too different for a diff"
+        return
     names = (f"a/{path}" if old else "/dev/null", f"b/{path}" if new else "/dev/null")
     for line in difflib.unified_diff(before, after, *names, lineterm=""):
-        yield line[:_WIDE]
+        more = f" … {len(line) - _WIDE} more characters" if len(line) > _WIDE else ""
+        yield line[:_WIDE] + more
+
+
+def _lines(text: str) -> list[str]:
+    """Lines as bash has them: all that `str.splitlines` takes for their ends is content."""
+    lines = text.split("\n")
+    last = lines.pop()
+    return [*lines, last, _NO_END] if last else lines
+
+
+def _pairs(before: Sequence[str], after: Sequence[str]) -> int:
+    """How many pairs of lines are between what both begin and end with."""
+    most = min(len(before), len(after))
+    first = next((n for n in range(most) if before[n] != after[n]), most)
+    most -= first
+    last = next((n for n in range(most) if before[-1 - n] != after[-1 - n]), most)
+    return (len(before) - first - last) * (len(after) - first - last)
 
 
 def _text(file: File | None) -> str | None:
