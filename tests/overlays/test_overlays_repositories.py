@@ -146,6 +146,16 @@ def test_a_project_declares_the_repositories_that_are_there(tmp_path: Path) -> N
     assert made.todo == f"remove [repos.moor] from {file}"
 
 
+def test_what_another_process_has_declared_is_not_declared_again(tmp_path: Path) -> None:
+    file = tmp_path / "cloche.toml"
+    file.write_text(PROJECT)
+    project = load_project(tmp_path)
+    declared(tmp_path, "copse").write()
+    place = Place(lists(tmp_path, tmp_path), tmp_path / "overlays", {}, "main", tmp_path, project)
+    configuration(place, ["copse", "heath"]).write()
+    assert [*load_project(tmp_path).repos] == ["main", "copse", "heath"]
+
+
 def test_a_project_whose_repositories_cannot_be_added_is_told_at_once(tmp_path: Path) -> None:
     text = 'repos = { main = { path = "main" } }\n'
     (tmp_path / "cloche.toml").write_text(text)

@@ -213,6 +213,8 @@ def test_why_a_file_is_there(taken: tuple[System, Upstream, str]) -> None:
     assert system.done("why", "eclass/bark.eclass") == why
     place = system.top / "thicket/licenses/thicket-licence"
     assert system.done("why", place).endswith("app-misc/leaf-1\n")
+    beside = system.top / "thicket/profiles/../eclass/bark.eclass"
+    assert system.done("why", beside) == why
     status, line = system.refused("why", "eclass/brak.eclass")
     assert (status, "did you mean “eclass/bark.eclass”" in line) == (2, True)
 

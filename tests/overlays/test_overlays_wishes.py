@@ -48,6 +48,9 @@ def test_a_line_says_which_package_of_which_overlay_and_where_that_is() -> None:
         ("a/b::c branch=-x", "not a branch"),
         ("a/b::c branch=a:b", "not a branch"),
         ("a/b::c deps=../x", "not the name of an overlay"),
+        ("a/b::c https://u:secret@h.invalid/ https://u:secret@o.invalid/", "a second address"),
+        ("a/b::c branch=a branch=b", "a second branch"),
+        ("a/b::c brunch=a", "not an address of git"),
     ],
 )
 def test_what_is_wrong_is_told(line: str, words: str) -> None:
@@ -82,6 +85,13 @@ def test_what_a_line_that_goes_says_of_its_overlay_stays(tmp_path: Path) -> None
     assert by_overlay(read(place))["c"] == replace(before, packages=("a/b", "a/c"))
     assert left(read(place), ["a/c::c"]) == read(place)[:2]
     assert [each.line for each in left(read(place), ["a/b::c"])] == ["a/o::d", f"a/c::c {said}"]
+
+
+def test_a_comment_may_follow_at_once(tmp_path: Path) -> None:
+    place = tmp_path / "packages"
+    place.write_text("a/a::c#mine\na/b::c\n")
+    write(removed(place, ["a/a::c"]))
+    assert place.read_text() == "a/b::c\n"
 
 
 def test_options_for_what_is_listed_are_not_ignored() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -318,7 +319,7 @@ def _check_names(names: Sequence[str], known: set[str], place: Place) -> None:
 
 def _inside(file: str, repository: Path) -> str:
     """A path as it is in a repository, whether it is given so or as a path of the host."""
-    absolute = Path(file).absolute()
+    absolute = Path(os.path.abspath(file))  # noqa: PTH100 - without `..`, but links are not followed
     if absolute.is_relative_to(repository.absolute()):
         return str(absolute.relative_to(repository.absolute()))
     return file.strip("/")

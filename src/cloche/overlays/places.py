@@ -145,6 +145,8 @@ def check_writable(place: Place) -> None:
 def _in_project(place: Place, project: Project, names: Iterable[str]) -> Configuration:
     """Declare the repositories in cloche.toml; its other lines stay as they are."""
     old = text = read_text(project.file, project.root)
+    # Another process may have added one since the project was read.
+    there = {*project.repos, *_read(text, project).get("repos", {})}
     gone = [
         name
         for name, spec in project.repos.items()
@@ -158,7 +160,7 @@ def _in_project(place: Place, project: Project, names: Iterable[str]) -> Configu
         else:
             left.append(name)  # somebody wrote it otherwise
     for name in names:
-        if name not in project.repos:
+        if name not in there:
             text = f"{text.rstrip()}\n\n{_table(name)}"
     _read(text, project)
     tables = ", ".join(f"[repos.{name}]" for name in left)

@@ -74,12 +74,19 @@ def parse(text: str, origin: Origin) -> Wish:
         todo = "write CATEGORY/PN::OVERLAY, as in app-misc/foo::guru"
         raise ConfigError(origin, f"“{pair}” is not a package of an overlay", todo)
     wish = Wish(match["cp"], match["overlay"], origin=origin)
+    seen: set[str] = set()
     for word in words:
         name, equals, value = word.partition("=")
-        if equals and name in _OPTIONS and value and word.isprintable():
-            wish = _with_option(wish, name, value)
-        else:
+        if not (equals and name in _OPTIONS and value and word.isprintable()):
+            name = "address"
+        if name in seen:
+            what = f"{pair} has a second {name}, “{word.rpartition('@')[2]}”"
+            raise ConfigError(origin, what, "keep one of them")
+        seen.add(name)
+        if name == "address":
             wish = replace(wish, address=checked_address(word, origin))
+        else:
+            wish = _with_option(wish, name, value)
     return wish
 
 
@@ -117,7 +124,8 @@ def checked_address(text: str, origin: Origin) -> str:
     if text.startswith("/") and text.isprintable():
         return Path(text).as_uri()
     if not text.startswith(_SCHEMES) or not text.isprintable():
-        todo = f"begin with {', '.join(_SCHEMES)}"
+        words = ", ".join(f"{name}=" for name in _OPTIONS)
+        todo = f"begin with {', '.join(_SCHEMES)} or /; or write {words}"
         raise ConfigError(origin, f"“{text.rpartition('@')[2]}” is not an address of git", todo)
     return text
 
@@ -172,7 +180,7 @@ def removed(place: Path, pairs: Iterable[str]) -> Mapping[Path, str]:
         kept = [
             _rewritten(line, changed.get(Origin(file, number)))
             for number, line in enumerate(lines, 1)
-            if (line.split() or [""])[0] not in gone
+            if (line.partition("#")[0].split() or [""])[0] not in gone
         ]
         if kept != lines:
             texts[file] = "".join(kept)
