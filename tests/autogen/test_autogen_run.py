@@ -206,6 +206,28 @@ def test_other_options_and_removed_ebuilds_count_as_changes(overlay: Overlay) ->
     assert "/files/beta-2.0-py3-none-any.whl.metadata" in [p for p, _ in overlay.index.answers]
 
 
+def test_other_names_of_libraries_count_as_changes(overlay: Overlay) -> None:
+    publish(overlay)
+    overlay.list(f'names = "names.toml"\n{LIST}')
+    names = overlay.room / "names.toml"
+    names.write_text("[pkg-config]\n")
+    overlay.run()
+    overlay.forge.asked.clear()
+    assert set(overlay.results().values()) == {"unchanged"}
+    assert len(overlay.forge.asked) == 1
+    names.write_text('[pkg-config]\nhello-3 = "dev-libs/hello:3"\n')
+    assert set(overlay.results().values()) == {"unchanged"}
+    assert len(overlay.forge.asked) > 2  # its build files were read again
+
+
+def test_a_tag_does_not_steer_the_terminal(overlay: Overlay) -> None:
+    overlay.forge.tag("v1.2\x1b]0;x", {})
+    overlay.list(f'[github."{NAME}"]\nmatching = "^never"\n')
+    told = overlay.run().stdout
+    assert "some are v1.2\\x1b]0;x" in told
+    assert "\x1b" not in told
+
+
 def test_series_and_prereleases_are_chosen(overlay: Overlay) -> None:
     for version in ("1.4", "1.10", "2.0", "2.1", "3.0rc1"):
         overlay.index.release("alpha", version, "Requires-Python: >=3.12")

@@ -13,6 +13,7 @@ from cloche.cli.autogen_options import check_pkgcheck, findings_in, seeing
 from cloche.cli.complete import complete_machine
 from cloche.cli.options import Options, project_or_none, say
 from cloche.cli.usage import NewFile
+from cloche.display.text import one_line
 from cloche.errors import Exit
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ def run(
         click.echo(json.dumps(found, indent=2))
     else:
         for line in lines(outcomes):
-            click.echo(line)
+            click.echo(one_line(line))
     if project is not None and machine is not None and not dry_run:
         _write_cache(options, project, machine, repository)
     if any(each.is_failure for each in outcomes):

@@ -5,6 +5,7 @@ The user may have another file of the same form, whose lines win.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -30,9 +31,13 @@ _OPERATORS: Mapping[str, Operator] = {
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What build files name, by its kind: atoms, none where every system has it."""
+    """What build files name, by its kind: atoms, none where every system has it.
+
+    ``own`` is a digest of the user's file, empty where there is none.
+    """
 
     tables: Mapping[str, Mapping[str, tuple[Atom, ...]]]
+    own: str = ""
 
     def find(self, kind: str, name: str) -> tuple[Atom, ...] | None:
         """The atoms of a name; None if it is not known."""
@@ -43,10 +48,12 @@ def names(own: Path | None = None) -> Names:
     """The mapping of the package, with the user's. Raises `ConfigError`."""
     text = files("cloche.autogen.github").joinpath("dependencies.toml").read_text("utf-8")
     tables = _tables(text, Origin(Path("dependencies.toml")))
-    if own is not None:
-        mine = _tables(read_text(own, own.parent), Origin(own))
-        tables = {kind: {**tables[kind], **mine[kind]} for kind in _KINDS}
-    return Names(tables)
+    if own is None:
+        return Names(tables)
+    text = read_text(own, own.parent)
+    mine = _tables(text, Origin(own))
+    tables = {kind: {**tables[kind], **mine[kind]} for kind in _KINDS}
+    return Names(tables, hashlib.sha256(text.encode()).hexdigest())
 
 
 def limited(atom: Atom, versions: Sequence[str]) -> tuple[Atom, ...] | None:

@@ -109,13 +109,13 @@ class Github:
     _limited: RateLimitError | None = None
 
     def state(self, entry: Entry) -> str:
-        """The digest of the releases, and of the tags where these count."""
+        """The digest of the releases, of the tags where these count, and of the user's names."""
         with self._asking():
             wanted = answers.wanted(entry.name)
             releases = answers.releases(self.api, str(wanted))
             final = any(entry.prereleases or not each.prerelease for each in releases)
             tags = () if final and not entry.tags else answers.tags(self.api, str(wanted))
-        return hashlib.sha256(repr((releases, tags)).encode()).hexdigest()
+        return hashlib.sha256(f"{(releases, tags)!r}{self.names.own}".encode()).hexdigest()
 
     def packages(self, entry: Entry, version: str) -> tuple[Package, ...]:
         """The package of the newest release."""
