@@ -40,6 +40,7 @@ START = """\
 #!/bin/busybox sh
 /bin/busybox --install -s /bin
 export PATH=/bin
+mkdir -p /dev /proc /sys /root /medium
 mount -t devtmpfs dev /dev; mount -t proc proc /proc; mount -t sysfs sys /sys
 for each in /m/*; do insmod $each; done
 partition() {
@@ -92,6 +93,7 @@ FILES = {
     "openrc/etc/init.d/console": CONSOLE,
     "openrc/usr/sbin/login-root": "#!/bin/sh\nexec login -f root\n",
     "openrc/srv/greeting": "hello of OpenRC\n",
+    "start/init": START,
     "sealed/etc/inittab": "::sysinit:/bin/mount -t tmpfs tmp /tmp\nttyS0::respawn:-/bin/sh\n",
     "medium/boot/grub/grub.cfg": MENU,
 }
@@ -109,16 +111,35 @@ Bootable = true
 Bootloader = "uki"
 KernelCommandLine = ["console=ttyS0", "panic=-1"]
 """
+#: An initramfs as a machine: busybox, a script, and the modules of the kernel. It is built first.
+INITRD = """seed = "debian"
+root = "minimal"
+profile = "own:default"
+portage = ["base", "init"]
+packages = ["sys-apps/baselayout", "sys-apps/busybox", "sys-libs/glibc"]
+remove = ["sys-libs/glibc"]
+files = ["files/start"]
+
+[output.images.start]
+format = "cpio"
+tools = "tools"
+MakeInitrd = true
+CompressOutput = "zstd"
+"""
 MACHINES = {
     "openrc": f"""seed = "debian"
 root = "own"
 portage = ["base"]
 packages = ["app-misc/greet", "sys-apps/openrc"]
-files = ["files/openrc"]
+files = ["files/openrc", "files/initrd"]
 services = {{ on = ["loopback|boot", "greeter", "console"] }}
 hostname = "glass"
 groups.uucp = {{ gid = 14 }}
-{COMMON}{DISK}
+{COMMON}
+[[finish]]
+remove = ["/boot/initrd.cpio"]
+{DISK}Initrds = ["/boot/initrd.cpio"]
+
 [test]
 units = ["greeter"]
 commands = [
@@ -179,13 +200,20 @@ def prepare(store: Store, kernel: Path) -> Path:
         f"files/kernel/boot/{image.name}": image.read_bytes(),
         f"files/kernel/usr/lib/modules/{release}/modules.order": b"",
         "files/kernel/usr/lib/os-release": b"ID=gentoo\n",
+        "files/start/usr/lib/os-release": b"ID=gentoo\n",
+        **{
+            f"files/start/m/{number:02}-{name}.ko": data
+            for number, (name, data) in enumerate(
+                modules.needed(library / f"modules/{release}", DRIVERS)
+            )
+        },
         f"files/kernel/boot/initramfs-{release}.img": initramfs(
             library / f"modules/{release}", place.parent
         ),
         "portage/init/package.use": b"sys-apps/busybox init\n",
         **{
             f"machines/{name}.toml": text.replace("{release}", release).encode()
-            for name, text in MACHINES.items()
+            for name, text in {"initrd": INITRD, **MACHINES}.items()
         },
     }.items():
         (place / name).parent.mkdir(parents=True, exist_ok=True)

@@ -40,6 +40,11 @@ def made(root_tools: Store, virtual_kernel: Path, ground: Path) -> Iterator[Made
     parent.mkdir()
     store = root_tools.copy(parent / "store")
     place = systems.prepare(store, virtual_kernel)
+    store.cloche("build", "initrd", cwd=place, check=True, timeout=PATIENCE)
+    file = place / "files/initrd/boot/initrd.cpio"
+    file.parent.mkdir(parents=True)
+    shutil.copyfile(place / "out/initrd/start.cpio.zst", file)
+    store.user.own(place / "files")
     store.cloche("build", *systems.MACHINES, cwd=place, check=True, timeout=PATIENCE)
     yield Made(store, place)
     shutil.rmtree(parent)
@@ -47,7 +52,10 @@ def made(root_tools: Store, virtual_kernel: Path, ground: Path) -> Iterator[Made
 
 @pytest.mark.parametrize("machine", systems.MACHINES)
 def test_a_disk_boots_from_uefi_to_its_init(made: Made, machine: str) -> None:
-    """A UKI starts OpenRC of an ext4, or busybox of an EROFS under dm-verity."""
+    """A UKI starts OpenRC of an ext4, or busybox of an EROFS under dm-verity.
+
+    The initramfs of the former is a machine, too.
+    """
     checks = made.test(machine)
     assert len(checks) > 4
     assert {state for _, state in checks} == {"passed"}, checks

@@ -154,6 +154,8 @@ volumes = ["/srv"]
         ('tools = "tools"', "unknown key"),
         ('ref = "Web"', "“Web” is not for `ref`"),
         ('ref = "web"', 'write it as "example.org/web:1.0"'),
+        ('ports = ["0"]', "“0” is not for `ports`"),
+        ('ports = ["65536/udp"]', "“65536/udp” is not for `ports`"),
         ('ports = ["http"]', "“http” is not for `ports`"),
         ('working_dir = "srv"', "an absolute path"),
         ('env = { "A=B" = "c" }', "“A=B” is not a name for `env`"),

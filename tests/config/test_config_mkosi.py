@@ -144,7 +144,9 @@ def test_definitions_and_keys_that_say_the_same_are_refused(tmp_path: Path) -> N
         ("Type=root-verity-sig\nVerity=signature\n", "needs a private key"),
         ("Type=root\nFormat=xfs\n", "systemd-repart makes another xfs each time"),
         ("Type=root\nFormat=btrfs\n", "systemd-repart makes another btrfs each time"),
-        ("Type=root\nFormat=ext4\n", "repart defines no EFI system partition"),
+        ("Type=root\nSizeMinBytes=9T\n", "SizeMinBytes=9T is too large write 8T or less"),
+        ("Type=root\nPaddingMinBytes=1E\n", "PaddingMinBytes=1E is too large"),
+        ("Type=root\nSizeMinBytes=8T\nFormat=ext4\n", "repart defines no EFI system partition"),
     ],
 )
 def test_definitions_of_what_cannot_be_are_refused(tmp_path: Path, lines: str, said: str) -> None:

@@ -262,7 +262,8 @@ def _oci(table: Table, root: Path) -> Oci:
         form, example = _OCI_FORMS[key]
         values = _options(table, key) if key in ("ports", "volumes") else (table.get(key, str, ""),)
         for value in filter(None, values):
-            if not form.fullmatch(value):
+            port = int(value.partition("/")[0]) if key == "ports" and form.fullmatch(value) else 1
+            if not form.fullmatch(value) or not 0 < port < 1 << 16:
                 what = f"“{value}” is not for `{key}` of an OCI image"
                 raise ConfigError(table.origin(key), what, f"write it as {example}")
     return Oci(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cloche.config.errors import ConfigError
 from cloche.config.files import read_bytes
+from cloche.config.sizes import LARGEST, written
 from cloche.config.table import Table
 
 Definitions = Mapping[str, Mapping[str, str]]
@@ -15,6 +16,8 @@ Definitions = Mapping[str, Mapping[str, str]]
 
 _LINE = re.compile(r"^([A-Za-z]+)\s*=\s*(.*?)\s*$", re.MULTILINE)
 _ESP = ("esp", "c12a7328-f81f-11d2-ba4b-00a0c93ec93b")
+_LEAST = ("SizeMinBytes", "PaddingMinBytes")  # what a disk is as large as, at least
+_UNITS = "KMGTPE"  # powers of 1024
 _OFF = ("", "off", "no", "false", "0")
 
 
@@ -65,4 +68,8 @@ def _refused(lines: Mapping[str, str]) -> tuple[str, str] | None:
     if lines.get("Format") in ("xfs", "btrfs"):
         what = f"systemd-repart makes another {lines['Format']} each time"
         return what, 'use ext4, erofs or squashfs, or an image of format "qcow2"'
+    for key in _LEAST:
+        size = re.fullmatch(rf"(\d+)([{_UNITS}]?)", lines.get(key, ""))
+        if size and int(size[1]) << 10 * (_UNITS.index(size[2]) + 1 if size[2] else 0) > LARGEST:
+            return f"{key}={size[0]} is too large", f"write {written(LARGEST)} or less"
     return None
