@@ -162,3 +162,21 @@ def test_files_that_cannot_be_written_are_told_at_once(
     done = CliRunner().invoke(boot, [str(disk), option, str(tmp_path / "nowhere/file")])
     assert done.exit_code == 2
     assert said in done.output
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--json"], "--json is for --test"),
+        (["--machine", "vm"], "--machine is for --test"),
+        (["--after", "3s"], "--after is for --screenshot"),
+        (["--timeout", "3s"], "--timeout is for --until"),
+        (["--until", ""], "--until needs a text"),
+    ],
+)
+def test_options_without_effect_are_refused(tmp_path: Path, words: list[str], said: str) -> None:
+    disk = tmp_path / "disk.raw"
+    disk.touch()
+    done = CliRunner().invoke(boot, [str(disk), *words])
+    assert done.exit_code == 2
+    assert said in done.output

@@ -144,7 +144,7 @@ def boot(
     tarball or a raw disk. The image stays as it is: what the guest writes is dropped at the end.
     The guest sees nothing of this host, and no network without --network. See docs/boot.md.
     """
-    _check(what, nspawn=nspawn, **given)
+    _check(what, nspawn=nspawn, tested=tested, **given)
     machine, path = _chosen(options, what, nspawn=nspawn, test=given["test"])
     if tested is not None:
         machine = load_project(options.directory).machine(tested)
@@ -179,6 +179,7 @@ def _check(what: str | None, *, nspawn: bool, **given: Any) -> None:
     """See that the options fit each other. Raises `click.UsageError`."""
     wrong = {
         "--json is for --test": given["as_json"] and not given["test"],
+        "--machine is for --test": given["tested"] is not None and not given["test"],
         "--after is for --screenshot": bool(given["after"]) and not given["screenshot"],
         "--timeout is for --until": given["timeout"] is not None and given["until"] is None,
         "--until needs a text": given["until"] == "",
