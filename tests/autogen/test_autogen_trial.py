@@ -10,13 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.autogen.published import files_of_own_backend, served
+from tests.autogen.published import OWN_BACKEND, files_of_own_backend, served
 from tests.support import Store, project
 
 from cloche.autogen.errors import RefusedError
 from cloche.autogen.imports import modules
 from cloche.autogen.marked import block, is_untouched, own_lines, sealed
-from cloche.autogen.trial import Lacking, declare, together, variables
+from cloche.autogen.trial import Lacking, declare, variables
 from cloche.building.diagnose import missing_in
 
 PROJECT = Path(__file__).parent / "project"
@@ -86,11 +86,6 @@ def test_the_outermost_modules_of_a_package_are_imported() -> None:
     }
 
 
-def test_of_several_versions_those_that_need_them_choose() -> None:
-    cpvs = ("a/tested-1", "a/one-1", "a/two-1", "a/two-2_p1", "a/tested-2", "b/two-1-r1")
-    assert together(cpvs) == ("a/tested-1", "a/one-1", "b/two-1-r1")
-
-
 @pytest.mark.real
 def test_a_package_is_built_with_its_tests_and_what_they_lack_is_added(
     root_seeded: Store, fresh: Callable[[Store], Store]
@@ -108,8 +103,13 @@ def test_a_package_is_built_with_its_tests_and_what_they_lack_is_added(
 
         publish("proper", 'def name(): return "larry"\n')
         publish("world", 'def name(): return "larry"\n')
+        # Another version, for a Python that the machine does not have, is not built.
+        unfit = {"own.py": "1 / 0", "pyproject.toml": OWN_BACKEND}
+        index.release("world", "0.9", "Requires-Python: >=3.13", files=unfit)
         publish("greet", 'def greeting():\n    import world\n    return "hello " + world.name()\n',
-                "Requires-Dist: world>=1,<2", test_greet=TEST, __init__="")  # fmt: skip
+                'Requires-Dist: world>=1,<2; python_version < "3.13"',
+                'Requires-Dist: world<1; python_version >= "3.13"',
+                test_greet=TEST, __init__="")  # fmt: skip
         address = ("--index-url", f"{index.address}/simple/", "--distdir", place / "dist")
         store.user.own(place)
 

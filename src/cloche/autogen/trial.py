@@ -7,7 +7,6 @@ added to its ``/etc/portage`` for the trial alone.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -79,14 +78,6 @@ class Lacking:
         inner = f"test? ( {self.needed} )" if self.of_tests else self.needed
         found = (f"# found by a build: {self.what}", f'{self.variable}+=" {inner}"')
         return (*found, *IUSE_TEST) if self.of_tests else found
-
-
-def together(cpvs: Sequence[str]) -> tuple[str, ...]:
-    """What can be built at once: the first, and of the others those with one version. Where several
-    were written (for other flags, or other Pythons), those that need them choose."""
-    (first, *others) = cpvs
-    count = Counter(split_cpv(cpv).cp for cpv in cpvs)
-    return (first, *(each for each in others if count[split_cpv(each).cp] == 1))
 
 
 Outcome = Built | tuple[BuildError, list[Lacking]]

@@ -109,14 +109,16 @@ def build_packages(
     *,
     fix: bool,
 ) -> None:
-    """Build packages until it succeeds, or nothing more is found that they lack."""
+    """Build the first of the packages until it succeeds, or nothing more is found that is lacking.
+
+    The others are there for it: those that this machine's Python needs are built with it.
+    """
     from cloche.autogen import trial as trials
     from cloche.autogen.repository import cache_changes, ebuild_path, replace_ebuild, write
 
-    cpvs = tuple(each.ebuild.cpv for each in packages)
-    some, named = trials.together(cpvs), cpvs[:1]
+    named = (packages[0].ebuild.cpv,)
     wanted = trials.Trial(
-        project.machine(machine), repository.name, some, named, distdir, imported=named
+        project.machine(machine), repository.name, named, named, distdir, imported=named
     )
     shown = Shown(opened_display("auto", verbose=False))
     added: set[trials.Lacking] = set()
