@@ -393,12 +393,30 @@ def test_cython_is_needed_for_sources_whose_c_code_is_not_there(
 
 
 @pytest.mark.parametrize(
+    ("setup", "needed"),
+    [
+        ('setup(cffi_modules=["a.py:ffi"], setup_requires=["cffi"])', True),
+        ("setup(ext_modules=[])", False),
+    ],
+)
+def test_cffi_is_needed_where_setup_py_has_modules_of_it(
+    desk: Desk, setup: str, needed: bool
+) -> None:
+    desk.index.release("hello", "1", files={"setup.py": setup})
+    done = desk.run("hello")
+    assert done.exit_code == 0, done.output
+    text = desk.text("dev-python/hello/hello-1.ebuild")
+    assert ("\n\tdev-python/cffi[${PYTHON_USEDEP}]\n" in text) is needed
+
+
+@pytest.mark.parametrize(
     ("names", "run"),
     [
         (("regex/__init__.py", "regex/tests/test_it.py", "setup.py"), "epytest --pyargs regex"),
         (("zmq/__init__.py", "tests/test_it.py"), "epytest"),
         (("a/__init__.py", "a/tests/test_a.py", "vendored/tests/test_b.py"), "epytest --pyargs a"),
         (("a/__init__.py", "a/tests/test_a.py", "test_b.py"), "epytest"),
+        (("src/a/__init__.py", "Tests/__init__.py", "Tests/test_a.py"), None),
         (("src/zmq/__init__.py", "tests/__init__.py", "tests/test_it.py"), None),
     ],
 )

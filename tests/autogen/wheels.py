@@ -13,7 +13,9 @@ from pathlib import Path
 from cloche.autogen.pypi.index import File, Index
 from cloche.autogen.repository import source_of
 
-_FITS = re.compile(r"-(?:cp313-cp313|cp3\d+-abi3|(?:py2\.)?py3-none)-(?:any|\S*manylinux\S*x86_64)\.whl")
+_FITS = re.compile(
+    r"-(?:cp313-cp313|cp3\d+-abi3|(?:py2\.)?py3-none)-(?:any|\S*manylinux\S*x86_64)\.whl"
+)
 EBUILD = """\
 # Copyright 2026 The cloche authors
 # Distributed under the terms of the GNU General Public License v2

@@ -17,10 +17,10 @@ from cloche.autogen.pypi.pytest_options import plugins_of_options
 
 TEST_EXTRAS = ("test", "tests", "testing", "pytest")
 _NAME = re.compile(r"[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?", re.ASCII)
-_PACKAGE = re.compile(r"((?!tests?/|docs?/|examples?/)[A-Za-z]\w*)/__init__\.py")
+_PACKAGE = re.compile(r"((?!(?i:tests?|docs?|examples?)/)[A-Za-z]\w*)/__init__\.py")
 # Where a project's own tests are beside its package; not those of tools, or of what is vendored.
-_OUTSIDE = re.compile(r"[^/]*|(?:tests?|testing)/.*")
-_TESTS = re.compile(r"(?:.*/)?(?:test_[^/]*|[^/]*_test)\.py|(?:.*/)?tests?/[^/]*\.py")
+_OUTSIDE = re.compile(r"[^/]*|(?:tests?|testing)/.*", re.I)
+_TESTS = re.compile(r"(?:.*/)?(?:test_[^/]*|[^/]*_test)\.py|(?:.*/)?[Tt]ests?/[^/]*\.py")
 
 # Tools of who works on a project, not needed for its tests; Gentoo's policy leaves coverage out.
 # Tests that build and install projects need pip, build and the like.
@@ -65,10 +65,14 @@ def checks(
     own = {canonicalize_name(metadata.name)}
     always = {canonicalize_name(each.name) for each in metadata.requires if each.marker is None}
     options = plugins_of_options(sdist, pyproject)
-    unwanted = (_UNWANTED - options) | own
+    needed = options.used | (options.loaded & (_UNWANTED | wanted.keys()))
+    for name in needed - own:
+        wanted.setdefault(canonicalize_name(name), Requirement(name))
+    unwanted = (_UNWANTED - needed) | own
     left = {name: each for name, each in wanted.items() if name not in unwanted}
-    listed_plugins = {n for n in left if n.startswith("pytest-") or n in _PLUGINS}
-    plugins: list[str] = sorted(listed_plugins | (options - own))
+    plugins: list[str] = sorted(
+        n for n in left if n not in options.loaded and (n.startswith("pytest-") or n in _PLUGINS)
+    )
     requires = [each for name, each in sorted(left.items()) if name not in plugins]
     requires = [each for each in requires if canonicalize_name(each.name) not in always]
     runner = "pytest" if uses_pytest or plugins else _plain_runner(sdist)

@@ -26,6 +26,7 @@ from cloche.autogen.pypi.project import (
     Metadata,
     build_system,
     has_extensions,
+    needs_cffi,
     needs_cython,
 )
 from cloche.autogen.pypi.pythons import compat, pythons
@@ -161,8 +162,9 @@ def _bdepend(
         wanted = list(build.requires)
     if build.in_tree:  # it is its own backend, which runs with what it needs at run time
         wanted += [each for each in metadata.requires if each not in wanted]
-    if needs_cython(sdist) and not any(canonicalize_name(w.name) == "cython" for w in wanted):
-        wanted.append(Requirement("cython"))
+    for tool, needed in (("cython", needs_cython(sdist)), ("cffi", needs_cffi(sdist))):
+        if needed and not any(canonicalize_name(each.name) == tool for each in wanted):
+            wanted.append(Requirement(tool))
     found = list(needs(wanted, scope, (), naming, where))
     # A build that is its own backend needs itself only where it is not there yet.
     found = [each for each in found if not (isinstance(each, Atom) and each.cp == cp)]

@@ -229,6 +229,12 @@ def needs_cython(sdist: Sdist) -> bool:
     return any(not _ASIDE.search(f"/{name}") for name in cython - sources)
 
 
+def needs_cffi(sdist: Sdist) -> bool:
+    """Whether cffi writes C code: setup.py says so, and setuptools goes on without it if cffi is
+    not there. What else setup.py requires is not known without running it."""
+    return re.search(r"\bcffi_modules\s*=", sdist.text("setup.py") or "") is not None
+
+
 def is_rust(sdist: Sdist, build: BuildSystem, *, native: bool) -> bool:
     """Whether Rust code is built; ``native``: a wheel is for one platform."""
     if build.backend == "maturin" or build.backend.startswith("setuptools_rust"):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import configparser
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -25,15 +26,23 @@ _OPTIONS = {
 _SECTIONS = (("pytest.ini", "pytest"), ("tox.ini", "pytest"), ("setup.cfg", "tool:pytest"))
 
 
-def plugins_of_options(sdist: Sdist, pyproject: Mapping[str, Any]) -> frozenset[str]:
+@dataclass(frozen=True, slots=True)
+class Plugins:
+    """Projects of plugins: ``used`` have an option in addopts, ``loaded`` are named there (``-p``).
+
+    pytest refuses to load one twice, so who loads plugins leaves out those that are ``loaded``.
+    """
+
+    used: frozenset[str]
+    loaded: frozenset[str]
+
+
+def plugins_of_options(sdist: Sdist, pyproject: Mapping[str, Any]) -> Plugins:
     """The plugins that the project's options name, or whose options they are."""
     words = _addopts(sdist, pyproject).split()
-    loaded = {_plugin(name) for name in _loaded(words)}
     options = {word.partition("=")[0] for word in words}
-    used = {
-        name for name, known in _OPTIONS.items() if any(re.fullmatch(known, o) for o in options)
-    }
-    return frozenset(used | (loaded & _OPTIONS.keys()))
+    used = {n for n, known in _OPTIONS.items() if any(re.fullmatch(known, o) for o in options)}
+    return Plugins(frozenset(used), frozenset(_plugin(name) for name in _loaded(words)))
 
 
 def _addopts(sdist: Sdist, pyproject: Mapping[str, Any]) -> str:
