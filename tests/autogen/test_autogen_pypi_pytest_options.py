@@ -77,3 +77,18 @@ def test_poetrys_own_groups_say_what_tests_need(desk: Desk) -> None:
     text = desk.text("dev-python/hello/hello-1.ebuild")
     assert "EPYTEST_PLUGINS=( pytest-mock )\n" in text
     assert re.findall(r"^\t\tdev-python/(\S+)\[", text, re.MULTILINE) == ["tomli-w"]
+
+
+def test_extras_of_its_own_that_tests_name_are_required(desk: Desk) -> None:
+    group = '[dependency-groups]\ntest = ["hello[Socks,all]"]\n'
+    desk.index.release(
+        "hello", "1", "Provides-Extra: socks", "Provides-Extra: all", "Provides-Extra: other",
+        'Requires-Dist: pysocks>=1.5; extra == "socks"',
+        'Requires-Dist: winloop; sys_platform == "win32" and extra == "socks"',
+        'Requires-Dist: hello[socks]; extra == "all"', 'Requires-Dist: left; extra == "other"',
+        files={"test_a.py": "", "pyproject.toml": BACKEND + group},
+    )  # fmt: skip
+    done = desk.run("hello")
+    assert done.exit_code == 0, done.output
+    of_tests = desk.text("dev-python/hello/hello-1.ebuild").partition("test? (")[2]
+    assert re.findall(r"dev-python/(\S+)\[", of_tests) == ["pysocks-1.5"]

@@ -16,6 +16,7 @@ from cloche.autogen.pypi.project import Metadata, requirement
 from cloche.autogen.pypi.pytest_options import plugins_of_options
 
 TEST_EXTRAS = ("test", "tests", "testing", "pytest")
+_EXTRA = re.compile(r"""extra\s*==\s*["'][^"']*["']""")
 _NAME = re.compile(r"[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?", re.ASCII)
 _PACKAGE = re.compile(r"((?!(?i:tests?|docs?|examples?)/)[A-Za-z]\w*)/__init__\.py")
 # Where a project's own tests are beside its package; not those of tools, or of what is vendored.
@@ -60,6 +61,7 @@ def checks(
         return Checks("")
     listed = [*_of_extras(metadata, scope, where), *_of_groups(pyproject, where)]
     listed += [Requirement(name) for name in _of_poetry(pyproject)]
+    listed += _of_own_extras(listed, metadata, scope, where)
     wanted = {canonicalize_name(each.name): each for each in reversed(listed)}
     uses_pytest = "pytest" in wanted or _mentions_pytest(sdist)
     own = {canonicalize_name(metadata.name)}
@@ -100,12 +102,37 @@ def _is_plugin(sdist: Sdist, pyproject: Mapping[str, Any], project: str) -> bool
 def _of_extras(metadata: Metadata, scope: Scope, where: str) -> Iterable[Requirement]:
     for extra in TEST_EXTRAS:
         if extra in metadata.extras:
-            for each in metadata.requires:
-                if each.marker is not None and any(
-                    condition.flag == extra
-                    for condition in conditions(each.marker, scope, (extra,), where)
-                ):
-                    yield each
+            yield from _of_extra(metadata, extra, scope, where)
+
+
+def _of_extra(metadata: Metadata, extra: str, scope: Scope, where: str) -> Iterable[Requirement]:
+    for each in metadata.requires:
+        if each.marker is not None and any(
+            condition.flag == extra for condition in conditions(each.marker, scope, (extra,), where)
+        ):
+            yield each
+
+
+def _of_own_extras(
+    listed: Iterable[Requirement], metadata: Metadata, scope: Scope, where: str
+) -> list[Requirement]:
+    """What the project's own extras require that its tests name (``hello[socks]``), as if the extra
+    were that of tests."""
+    own = canonicalize_name(metadata.name)
+    waiting = [x for each in listed if canonicalize_name(each.name) == own for x in each.extras]
+    seen: set[str] = set()
+    found: list[Requirement] = []
+    while waiting:
+        extra = canonicalize_name(waiting.pop())
+        if extra in seen:
+            continue
+        seen.add(extra)
+        for each in _of_extra(metadata, extra, scope, where):
+            if canonicalize_name(each.name) == own:
+                waiting += each.extras
+            else:
+                found.append(Requirement(_EXTRA.sub(f'extra == "{TEST_EXTRAS[0]}"', str(each))))
+    return found
 
 
 def _of_groups(pyproject: Mapping[str, Any], where: str) -> Iterable[Requirement]:
