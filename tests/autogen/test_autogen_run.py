@@ -220,14 +220,6 @@ def test_other_names_of_libraries_count_as_changes(overlay: Overlay) -> None:
     assert len(overlay.forge.asked) > 2  # its build files were read again
 
 
-def test_a_tag_does_not_steer_the_terminal(overlay: Overlay) -> None:
-    overlay.forge.tag("v1.2\x1b]0;x", {})
-    overlay.list(f'[github."{NAME}"]\nmatching = "^never"\n')
-    told = overlay.run().stdout
-    assert "some are v1.2\\x1b]0;x" in told
-    assert "\x1b" not in told
-
-
 def test_series_and_prereleases_are_chosen(overlay: Overlay) -> None:
     for version in ("1.4", "1.10", "2.0", "2.1", "3.0rc1"):
         overlay.index.release("alpha", version, "Requires-Python: >=3.12")
@@ -345,28 +337,6 @@ def test_a_killed_run_leaves_whole_packages_and_the_next_one_does_the_rest(
     assert overlay.ebuilds() == {f"{name}-1.0" for name in names}
     after = {name: text for name, (text, _) in overlay.snapshot().items()}
     assert {name: after[name] for name in packages} == {name: there[name] for name in packages}
-
-
-def test_a_report_without_a_place_is_told_before_the_work(overlay: Overlay) -> None:
-    publish(overlay)
-    done = overlay.run("--report", str(overlay.room / "none/report.json"))
-    assert done.exit_code == 2
-    assert "none is not there" in done.stderr
-    assert not overlay.ebuilds()
-
-
-def test_a_report_is_written_whether_or_not_all_went_well(overlay: Overlay) -> None:
-    overlay.list("[pypi.nowhere]\n")
-    done = overlay.run("--report", str(overlay.room / "report.json"))
-    assert done.exit_code == 1
-    assert "refused" in done.stdout
-    report = json.loads((overlay.room / "report.json").read_text())
-    assert report["counts"] == {
-        "new": 0, "changed": 0, "removed": 0, "refused": 1, "failed": 0, "unchanged": 0
-    }  # fmt: skip
-    assert report["repository"] == str(overlay.repository)
-    program = [sys.executable, "-m", "cloche", *overlay.words()]  # not only inside of a test
-    assert subprocess.run(program, capture_output=True, check=False).returncode == 1
 
 
 def test_a_page_without_a_validator_is_compared_by_its_content(overlay: Overlay) -> None:

@@ -54,6 +54,14 @@ def test_a_place_that_is_a_file_is_named(tmp_path: Path) -> None:
     assert told.value.where == str(tmp_path / "made")
 
 
+def test_a_place_that_cannot_be_looked_at_is_named(tmp_path: Path) -> None:
+    place = tmp_path / ("x" * 300)  # as one without permission, which root has
+    with pytest.raises(ClocheError, match="cannot be written") as told:
+        install(place)
+    assert told.value.where == str(place)
+    assert "name a directory" in (told.value.todo or "")
+
+
 def test_compilers_are_found_under_all_their_names(tmp_path: Path) -> None:
     for name in ("gcc", "sparc-sun-gcc", "sparc-sun-c++", "clang", "other"):
         (tmp_path / name).write_text("#!/bin/sh\necho sparc-sun\n")

@@ -44,12 +44,12 @@ def install(place: Path, links: Sequence[str] = (), cc: str = "cc") -> tuple[Pat
     """
     program = place / NAME
     linked = [place / name for name in links]
-    for path in linked:
-        if not _replaceable(path):
-            raise in_the_way(path)
-    if program.is_symlink() or (program.exists() and not program.is_file()):
-        raise in_the_way(program)
     try:
+        for path in linked:
+            if not _replaceable(path):
+                raise in_the_way(path)
+        if program.is_symlink() or (program.exists() and not program.is_file()):
+            raise in_the_way(program)
         place.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=place, prefix=f".{NAME}.") as room:
             made = _compiled(Path(room), cc)
