@@ -12,7 +12,7 @@ from cloche.config.atoms import is_name
 from cloche.config.errors import ConfigError, Origin, unknown_name
 from cloche.config.files import project_directory
 from cloche.config.mkosi import Mkosi, read_mkosi
-from cloche.config.mkosi_options import FORMATS
+from cloche.config.mkosi_options import FORMATS, refuse
 from cloche.config.sizes import LARGEST, LARGEST_FAT, STEP, any_size, whole_size
 from cloche.config.table import Table
 
@@ -170,7 +170,11 @@ def _image(name: str, table: Table, root: Path, seeds: frozenset[str]) -> Image:
         read: Callable[[Table, Path], Format] = partial(read_mkosi, word)
     else:
         keys, read = _READ[word]
-        table.only(("format", *(["tools"] if word != "oci" else []), *keys))
+        known = ("format", *(["tools"] if word != "oci" else []), *keys)
+        for option in table.data:
+            if option not in known:
+                refuse(table, word, option)
+        table.only(known)
     if word == "oci":
         return Image(name, table.origin(), None, read(table, root))
     tools = table.required("tools", '"tools"')
