@@ -14,6 +14,7 @@ import msgspec
 import pytest
 from tests.cluster.running import wait_for
 from tests.support import Store
+from tests.values import stored
 
 from cloche.distcc.hosts import BUSY, OK, Hello, line_of
 from cloche.distcc.serving import TEMPORARY
@@ -64,13 +65,14 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site(root_seeded: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A server with the seeded store."""
+    """A server with a seeded store, in which there is a repository, too."""
     room = tmp_path_factory.mktemp("serving")
-    with Opened.open(root_seeded.path) as store:
+    path = root_seeded.copy(room / "store").path
+    with Opened.open(path) as store:
         seed = store.pins("seed/")[0].trees[0]
-        repository = next(tree for tree in store.trees() if tree.kind == "repository")
-    made = Site(room / "socket", seed, repository.id, room / "said")
-    words = ("--store", root_seeded.path, "distcc", "serve",
+        other = stored(store, "local", "repository", file="an ebuild").id
+    made = Site(room / "socket", seed, other, room / "said")
+    words = ("--store", path, "distcc", "serve",
              "--jobs", str(JOBS), "--listen", f"unix:{made.listen}")  # fmt: skip
     with made.said.open("wb") as file:
         process = subprocess.Popen(root_seeded.user.command(*words), stderr=file, cwd="/")

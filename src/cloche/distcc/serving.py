@@ -13,7 +13,7 @@ import socket
 import stat
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cloche.distcc.errors import cannot_listen, no_toolchain
@@ -23,6 +23,7 @@ from cloche.fetching.listening import connections, unix_listener
 from cloche.layers import SOURCE_DATE_EPOCH, layer_of
 from cloche.linux import descriptors
 from cloche.roots import unions
+from cloche.sandbox import userns
 from cloche.sandbox.base import Bind, Command, Engine, Limits, Sandbox
 from cloche.store import Store
 
@@ -34,8 +35,9 @@ MOST_CONNECTIONS = 256
 MOST_SAID = 100  # lines about what is refused, which callers can vary
 LARGEST = 256 << 20  # bytes of a preprocessed source, compressed or not
 TEMPORARY = 1 << 30  # bytes of files of one compile
+PROCESSES = 64  # of a compile
 LIMITS = Limits(
-    processes=64, memory=2 << 30, file_size=512 << 20, open_files=1024, temporary=TEMPORARY
+    processes=PROCESSES, memory=2 << 30, file_size=512 << 20, open_files=1024, temporary=TEMPORARY
 )
 ENVIRONMENT = {
     "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
@@ -116,7 +118,7 @@ class Server:
             if layer.kind not in KINDS:
                 raise no_toolchain(layer.id, layer.kind)
         lowers = unions.lowers(self.store, (), layers)
-        return Sandbox(lowers, binds=(Bind(PROGRAM, INSIDE),), limits=LIMITS)
+        return Sandbox(lowers, binds=(Bind(PROGRAM, INSIDE),), limits=_limits(self.jobs))
 
     def _refuse(self, client: socket.socket, reason: str) -> None:
         line = " ".join(reason.split())
@@ -158,6 +160,17 @@ class Server:
             with contextlib.suppress(OSError):
                 client.shutdown(socket.SHUT_RDWR)  # ends the feeding, too
             feeding.join()
+
+
+def _limits(jobs: int) -> Limits:
+    """What a compile may use.
+
+    Of an ordinary user the kernel counts the processes of all sandboxes together, with the threads
+    here (RLIMIT_NPROC, setrlimit(2)); of root, each sandbox has a control group.
+    """
+    if userns.is_real_root():
+        return LIMITS
+    return replace(LIMITS, processes=PROCESSES * (jobs + 1) + 2 * MOST_CONNECTIONS)
 
 
 def _feed(client: socket.socket, giving: int) -> None:
