@@ -67,6 +67,8 @@ def test_a_new_release_is_written_beside_the_old_one_and_nothing_else_is_touched
     before = overlay.snapshot()
     overlay.index.release("alpha", "1.1", "Requires-Python: >=3.12")
     overlay.forge.release("v1.3")
+    wrong = overlay.run("--dry-run", "--cache", "first")
+    assert (wrong.exit_code, overlay.snapshot()) == (2, before)
     dry = overlay.report("--dry-run")
     assert {name: each["new"] for name, each in dry.items()} == {
         "pypi:alpha": ["dev-python/alpha-1.1"],

@@ -14,7 +14,7 @@ from cloche.cli.complete import complete_machine
 from cloche.cli.options import Options, project_or_none, say
 from cloche.cli.usage import NewFile
 from cloche.display.text import one_line
-from cloche.errors import Exit
+from cloche.errors import ClocheError, Exit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -114,6 +114,8 @@ def run(
     from cloche.config.files import replace_text
     from cloche.portage.repository import found_repository
 
+    if dry_run and (machine or pkgcheck):
+        raise click.UsageError("--dry-run writes nothing that --cache or --pkgcheck could use")
     options: Options = context.obj
     listed = listed or options.directory / "autogen.toml"
     listing = read_listing(listed)
@@ -133,17 +135,19 @@ def run(
     distdir = (distdir or frame.cache_directory() / "distfiles").absolute()
     addresses = (index_url, api_url, crates_url)
     outcomes = _outcomes(listing, repository, places, distdir, addresses, dry_run, again)
-    if project is not None and pkgcheck is not None and not dry_run:
-        outcomes = _checked(outcomes, options, project, pkgcheck, repository)
-    found = data(repository.path, outcomes, dry_run=dry_run)
+    failure = None  # what was written is reported all the same
+    if project is not None and pkgcheck is not None:
+        try:
+            outcomes = _checked(outcomes, options, project, pkgcheck, repository)
+        except ClocheError as error:
+            failure = error
+    text = json.dumps(data(repository.path, outcomes, dry_run=dry_run), indent=2)
     if report is not None:
-        replace_text(report.absolute(), f"{json.dumps(found, indent=2)}\n")
-    if as_json:
-        click.echo(json.dumps(found, indent=2))
-    else:
-        for line in lines(outcomes):
-            click.echo(one_line(line))
-    if project is not None and machine is not None and not dry_run:
+        replace_text(report.absolute(), f"{text}\n")
+    click.echo(text if as_json else "\n".join(map(one_line, lines(outcomes))))
+    if failure is not None:
+        raise failure
+    if project is not None and machine is not None:
         _write_cache(options, project, machine, repository)
     if any(each.is_failure for each in outcomes):
         context.exit(Exit.FAILED)
@@ -221,7 +225,6 @@ def _outcomes(
 def _print_timer(context: click.Context, kind: str, listed: Path, repository: Repository) -> None:
     """Print what runs this command line once a day, as the owner of the repository."""
     from cloche.autogen.run.timer import Setup, timer_text
-    from cloche.errors import ClocheError
 
     words = ["autogen", "run", str(listed.absolute())]
     for option in context.command.params:
