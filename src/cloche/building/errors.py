@@ -13,6 +13,7 @@ class MissingSeedError(ClocheError):
     """A machine's seed is declared but not made yet."""
 
     def __init__(self, seed: str) -> None:
+        self.seed = seed
         what = f"the seed “{seed}” is not in the store yet"
         super().__init__(what, todo=f"run `cloche seed bootstrap {seed}`")
 

@@ -51,7 +51,7 @@ from cloche.records import events
 from cloche.records.builds import recorded, unknown_package
 from cloche.records.events import Note
 from cloche.session.choices import Choices
-from cloche.session.contexts import context_of
+from cloche.session.contexts import context_of, context_to_build
 from cloche.session.opened import Opened
 from cloche.session.origins import Origins, origins
 from cloche.tasks.jobserver import Jobserver
@@ -173,7 +173,7 @@ def build(opened: Opened, wanted: Wanted, choices: Choices) -> Result:
     """Build a machine, or some of its packages. Raises `BuildError` when some failed."""
     machine = wanted.machine
     check_outputs(machine, wanted.directory)
-    context = context_of(opened, machine, choices)
+    context = context_to_build(opened, machine, choices)
     count, kept = context.policy.records, context.policy.kept
     place = context.inputs.place
     with (

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from cloche.building.context import BuildContext, Policy
+from cloche.building.errors import MissingSeedError
 from cloche.building.inputs import pin_inputs
 from cloche.building.kernels import with_kernel
 from cloche.building.livepins import Live
@@ -55,6 +56,33 @@ def context_of(
     context = BuildContext(worker, pinned, policy, live, opened.proxies, opened.elsewhere)
     context = with_kernel(context, machine)
     return _held_to_lock(context, project, machine) if choices.locked else context
+
+
+def context_to_build(opened: Opened, machine: Machine, choices: Choices) -> BuildContext:
+    """As `context_of`; the seeds that make the machine's outputs are made if they are not there.
+
+    The machine's own seed is not: what it is built on, the user looks at first. Nor is anything
+    when nothing is to be fetched.
+    """
+    while True:
+        try:
+            return context_of(opened, machine, choices)
+        except MissingSeedError as error:
+            if choices.offline or error.seed == machine.seed or error.seed not in machine.tools:
+                raise
+            missing = error.seed
+        _make_tools(opened, missing)
+
+
+def _make_tools(opened: Opened, name: str) -> None:
+    """Make the seed of that name. Raises `ClocheError`."""
+    from cloche.session.inputs import Progressing, SeedOptions, make_seed
+
+    def report(text: str) -> None:
+        opened.sink(Note(text=f"seed {name}: {text}"))
+
+    spec, how = opened.project.seeds[name], SeedOptions(progress=Progressing(report=report))
+    make_seed(opened.store, opened.engine, opened.project, spec, how)
 
 
 def _held_to_lock(context: BuildContext, project: Project, machine: Machine) -> BuildContext:

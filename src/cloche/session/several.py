@@ -32,7 +32,7 @@ from cloche.session.building import (
     sharing,
 )
 from cloche.session.choices import Choices
-from cloche.session.contexts import context_of
+from cloche.session.contexts import context_to_build
 from cloche.session.opened import Opened
 
 Outcomes = dict[str, Result | ClocheError]
@@ -91,7 +91,7 @@ def _context(
 ) -> BuildContext:
     """A machine's context, whose events are recorded as the machine's own."""
     own = replace(opened, sink=joined.hearing(machine.name))
-    context = context_of(own, machine, choices)
+    context = context_to_build(own, machine, choices)
     place, policy = context.inputs.place, context.policy
     record = recorded(
         context.store, context.bus, place, machine.name, count=policy.records, kept=policy.kept
