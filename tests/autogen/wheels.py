@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cloche.autogen.pypi.index import File, Index
+from cloche.autogen.pypi.versions import gentoo_version
 from cloche.autogen.repository import source_of
 
 _FITS = re.compile(
@@ -69,7 +70,7 @@ def write_ebuild(repository: Path, distdir: Path, index: Index, entry: Mapping[s
     name, needs = entry["name"], entry.get("needs", "")
     file = fitting(index.page(name).files, entry.get("version"))
     place = repository / entry.get("category", "dev-python") / name
-    path = place / f"{name}-{file.version}.ebuild"
+    path = place / f"{name}-{gentoo_version(file.version)}.ebuild"
     wheel = index.fetch(file, distdir)
     place.mkdir(parents=True, exist_ok=True)
     source = source_of(wheel)
