@@ -294,7 +294,7 @@ def tell_failure(machine: str, error: ClocheError) -> None:
 
 def tell_results(result: Result, logs: Path, summary: str) -> None:
     """Say where the results are."""
-    width = max(9, *(len(name) for name in result.outputs))
+    width = max([9, *map(len, result.outputs)])
     for name, path in result.outputs.items():
         length = f"  ({size(path.stat().st_size)})" if path.is_file() else ""
         click.echo(f"{name:<{width}} {path}{length}")
