@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from contextlib import suppress
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
@@ -88,8 +89,9 @@ def is_cut(index: Path) -> bool:
     See "The Database Header" in SQLite's file format. While there is a log, SQLite decides.
     """
     log = index.with_name(f"{index.name}-wal")
-    if log.exists() and log.stat().st_size:
-        return False
+    with suppress(FileNotFoundError):  # whoever closes the index last removes the log
+        if log.stat().st_size:
+            return False
     with index.open("rb") as file:
         page = int.from_bytes(file.read(18)[16:18])
     return page > 1 and index.stat().st_size % page != 0
