@@ -93,12 +93,12 @@ def test_pkgcheck_of_a_machine_checks_what_is_written(
         assert (
             "pkgcheck: error: dev-python/greet-1.0: UnknownLicense: unknown license: MIT" in error
         )
-        assert "repository own: pkgcheck found errors; correct them" in error
+        assert "repository own: pkgcheck found errors; fix them" in error
         (place / "repo/licenses").mkdir()
         (place / "repo/licenses/MIT").write_text("Do what you like.\n")
         status, _, error = autogen("pypi", "greet", "--build", "py", "--pkgcheck", "checks")
         assert status == 0, error
-        assert "pkgcheck: 0 errors" in error
+        assert "pkgcheck: 0 errors," in error
         shutil.rmtree(place / "own/dev-python/greet")
         (place / "repo/licenses/MIT").unlink()
         status, said, _ = autogen("run", "--json", "--pkgcheck", "checks")

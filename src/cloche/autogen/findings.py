@@ -1,4 +1,4 @@
-"""What pkgcheck finds in ebuilds, as its JsonReporter prints it."""
+"""Findings of pkgcheck, read from the output of its JsonReporter."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What pkgcheck says of an ebuild, a package (CATEGORY/PN), or, if empty, the repository.
+    """A finding of pkgcheck. ``about``: an ebuild, a package (CATEGORY/PN), or "" (the repository).
 
     ``level`` is error, warning, style or info; ``name`` is pkgcheck's keyword.
     """
@@ -22,7 +22,7 @@ class Finding:
 
     @property
     def is_error(self) -> bool:
-        """Whether Gentoo does not accept such an ebuild."""
+        """Whether an ebuild with it is not accepted into Gentoo."""
         return self.level == "error"
 
     def __str__(self) -> str:
@@ -32,8 +32,11 @@ class Finding:
 
 
 def findings(line: str) -> Iterator[Finding]:
-    """The findings in a line of pkgcheck's JsonReporter: objects for category, package, version,
-    of which each may have ``_error`` and the like. Other lines have none."""
+    """The findings in a line of the output; none if it is not JSON.
+
+    The line has nested objects for category, package and version. Each of them may have findings,
+    by their level (``_error``, ``_warning``, …) and keyword.
+    """
     try:
         found = json.loads(line)
     except ValueError:

@@ -1,7 +1,7 @@
-"""Gentoo's own checks of the ebuilds that were written: pkgcheck, in a machine's root.
+"""Runs pkgcheck, Gentoo's own checks, on ebuilds that autogen wrote.
 
-pkgcheck runs ebuilds to read their metadata, so it runs in a sandbox without network, over the root
-of a machine that has dev-util/pkgcheck among its packages.
+pkgcheck sources ebuilds, so it runs in a sandbox without network: in the root of a machine that has
+dev-util/pkgcheck among its packages.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from cloche.tasks.guestcall import ENVIRONMENT
 
 PROGRAM: Final = "pkgcheck"
 _LONGEST = 16 << 20  # bytes of output
-_LONGEST_RUN = 4 * 3600.0  # seconds; what takes longer hangs
+_LONGEST_RUN = 4 * 3600.0  # seconds
 
 
 def check_root(session: Session, machine: str) -> None:
-    """See that a machine has pkgcheck. Raises `ClocheError`, also if it is not built."""
+    """Check that a machine is built and has pkgcheck. Raises `ClocheError`."""
     _run(session, machine, "--version")
 
 
@@ -54,7 +54,8 @@ def _run(session: Session, machine: str, *words: str) -> str:
                 raise
             raise _without(machine) from error
     if not done.ok or not done.whole:
-        what = f"pkgcheck failed with status {done.status}" if done.whole else "it said too much"
+        too_long = f"pkgcheck printed more than {_LONGEST >> 20} MiB"
+        what = f"pkgcheck failed with status {done.status}" if done.whole else too_long
         raise ClocheError(
             f"{what}: {done.last_line}" if done.last_line else what,
             where=f"machine {machine}",

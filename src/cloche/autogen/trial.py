@@ -129,8 +129,8 @@ def _in_a_circle(session: Session, trial: Trial, trees: Trees) -> Outcome:
 
 
 def _flags_asked(context: BuildContext, tested: Sequence[str]) -> tuple[str, ...]:
-    """The USE flags that others in the circle ask of the tested packages, as lines of package.use:
-    built without these, a package would have to be built anew within the circle."""
+    """The USE flags that others in the circle require of the tested packages, as lines of
+    package.use. Without them the packages would have to be built again within the circle."""
     changes = autounmask.proposed(proposal(context, tuple(f"={cpv}" for cpv in tested)))
     cps = {split_cpv(cpv).cp for cpv in tested}
     lines = [each.line for each in changes if each.file == "package.use"]

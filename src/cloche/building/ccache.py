@@ -62,11 +62,10 @@ def check(context: BuildContext, plan: Plan) -> None:
         return
     inputs = context.inputs
     parts = inputs.seed_parts.layers.values() if inputs.seed_parts else ()
-    planned = any(f"{package.category}/{package.pn}" == PACKAGE for package in plan.packages)
+    planned = any(package.cp == PACKAGE for package in plan.packages)
     if not planned and not any(has_ccache(layer.path) for layer in (*inputs.ground, *parts)):
         raise no_ccache(inputs.machine)
 
 
 def _name(context: BuildContext, package: Package, compilers: str) -> str:
-    cp = f"{package.category}/{package.pn}"
-    return names.ccache(context.inputs.place, package.repo, cp, compilers)
+    return names.ccache(context.inputs.place, package.repo, package.cp, compilers)

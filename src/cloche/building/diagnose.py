@@ -46,12 +46,12 @@ def _command(name: str) -> Missing:
     return Missing(f"command {name}", tuple(f"/{d}/{name}" for d in ("bin", "sbin")), "BDEPEND")
 
 
-#: Directories in which Python looks for modules.
+#: Ends of the directories in Python's module search path.
 _PLACES = ("/site-packages", "/dist-packages", *(f"/python3.{minor}" for minor in range(9, 20)))
 
 
 def _module(name: str) -> Missing:
-    paths = [f"{place}/{name.replace('.', '/')}" for place in _PLACES]  # not one inside a package
+    paths = [f"{place}/{name.replace('.', '/')}" for place in _PLACES]
     ends = tuple(f"{path}{end}" for path in paths for end in (".py", "/__init__.py"))
     return Missing(f"Python module {name}", ends, "BDEPEND")
 

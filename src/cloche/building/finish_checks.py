@@ -57,8 +57,8 @@ def check_finish(
     """Refuse the first step that needs what the root will not have. Raises `ConfigError`.
 
     ``root`` is what is known of it, ``unbuilt`` the packages that it will have besides. Returns
-    what of ``presences`` one of those would have to bring. Reads the root, and is otherwise a pure
-    function.
+    those of ``presences`` that ``root`` lacks, and that an unbuilt package may install. Reads the
+    root, and is otherwise a pure function.
     """
     for step in steps:
         for want in wants(step):
@@ -193,7 +193,7 @@ def _meant(root: FinishRoot, want: Want, unbuilt: Sequence[Package]) -> str:
 def foreseen(builder: Builder, fates: Mapping[str, Forecast]) -> ConfigError | None:
     """Why a machine cannot be finished, if that is known before anything is built.
 
-    Warns of what is likely to be missing.
+    Warns if something that an image needs is probably missing.
     """
     inputs, plan = builder.context.inputs, builder.plan
     if not (builder.finish or builder.presences) or builder.partial:

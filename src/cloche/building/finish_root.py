@@ -1,4 +1,4 @@
-"""What steps of a machine's finish, and images, find in its root: files, users, groups."""
+"""What is in a machine's root, for the steps of its finish and for images: files, users, groups."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class FinishRoot:
         return any(os.path.lexists(top / path) for top in self.copied)  # by links of its own
 
     def matches(self, pattern: str) -> bool:
-        """Whether something is at a path whose names may have wildcards (glob(7))."""
+        """Whether a path exists; its names may have wildcards (glob(7))."""
         places = [""]
         for part in pattern.strip("/").split("/"):
             if has_magic(part):
@@ -98,10 +98,10 @@ class FinishRoot:
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """What an image needs of the finished root: something at one of ``paths``, which may have
-    wildcards (glob(7)).
+    """What an image needs in the finished root: at least one of ``paths``.
 
-    Packages of ``category`` usually bring it; with "" any may.
+    The paths may have wildcards (glob(7)). ``category`` is that of the packages which usually
+    install it, or empty.
     """
 
     paths: tuple[str, ...]

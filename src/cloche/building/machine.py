@@ -325,9 +325,9 @@ def expected_seconds(store: Store, package: Package, step: str = "build") -> flo
     """Median seconds of earlier runs of a package's step, else of its other versions."""
     durations = store.durations(step, package.id)
     if not durations:
-        cp = f"{package.category}/{package.pn}"
-        others = store.durations_like(step, f"{cp}-")
-        durations = [took for name, took in others if cp_of(name.split("::")[0]) == cp][-EARLIER:]
+        like = store.durations_like(step, f"{package.cp}-")
+        others = [took for name, took in like if cp_of(name.split("::")[0]) == package.cp]
+        durations = others[-EARLIER:]
     return sorted(durations)[len(durations) // 2] if durations else None
 
 

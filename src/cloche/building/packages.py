@@ -57,8 +57,7 @@ class Builder:
 
     ``forced`` are ids of packages that are built even if their results are known; ``partial`` says
     that the plan is a part of the machine's, of which nothing is delivered. ``finish`` is what will
-    be done to the machine's root after the last package, and what that root has to have for it;
-    ``presences`` are what images need of it.
+    be done to the machine's root after the last package, ``presences`` what images need in it.
 
     ``results`` holds, for each package that is done, also according to a forecast, its results and
     whether it was built; ``composed`` the ids of the layers made for composing roots (see

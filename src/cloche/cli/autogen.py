@@ -109,9 +109,9 @@ def build_packages(
     *,
     fix: bool,
 ) -> None:
-    """Build the first of the packages until it succeeds, or nothing more is found that is lacking.
+    """Build the first of the packages; with ``fix``, until nothing more is found to be missing.
 
-    The others are there for it: those that this machine's Python needs are built with it.
+    Of the others, those are built that the first needs for this machine's Python.
     """
     from cloche.autogen import trial as trials
     from cloche.autogen.repository import cache_changes, ebuild_path, replace_ebuild, write

@@ -15,14 +15,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cloche.cli.autogen_pkgcheck import check_ebuilds, check_root, declaring
 from cloche.cli.complete import complete_machine
-from cloche.cli.options import Options, opened_session, project_or_none, say
+from cloche.cli.options import Options, project_or_none
 from cloche.config.errors import Origin
-from cloche.display.text import one_line
-from cloche.errors import ClocheError, Exit
 
 if TYPE_CHECKING:
-    from cloche.autogen.findings import Finding
     from cloche.autogen.package import Maintainer, Package
     from cloche.autogen.repository import Changes
     from cloche.autogen.settings import Settings
@@ -59,7 +57,7 @@ _OPTIONS = (
         "--pkgcheck",
         metavar="MACHINE",
         shell_complete=complete_machine,
-        help="Check what was written with the pkgcheck of this machine, last.",
+        help="Then scan the new ebuilds with pkgcheck in the root of this machine.",
     ),
     click.option("--dry-run", "-n", is_flag=True, help="Write nothing; show what would change."),
     click.option("--force", is_flag=True, help="Overwrite edits outside of the marked lines."),
@@ -166,59 +164,6 @@ class Work:
             check_ebuilds(self.options, project, common.pkgcheck, self.repository, cpvs)
 
 
-def seeing(project: Project | None, machine: str, repository: Repository, option: str) -> Project:
-    """The project, if its machine sees the repository. Raises `click.UsageError`, `ClocheError`."""
-    if project is None:
-        raise click.UsageError(f"{option} needs a project")
-    project.machine(machine)
-    own = {repo.path.resolve() for repo in project.repos.values() if repo.path is not None}
-    if repository.path.resolve() not in own:
-        what = f"{repository.path} is not a repository of the project"
-        raise click.BadParameter(f"{what}: add it to cloche.toml", param_hint=option)
-    return project
-
-
-def check_pkgcheck(options: Options, project: Project, machine: str) -> None:
-    """See that a machine has pkgcheck, before anything is written. Raises `ClocheError`."""
-    from cloche.autogen.pkgcheck import check_root
-
-    with opened_session(options, project, machine) as session:
-        check_root(session, machine)
-
-
-def findings_in(
-    options: Options,
-    project: Project,
-    machine: str,
-    repository: Repository,
-    cpvs: Sequence[str],
-) -> Sequence[Finding]:
-    """What the pkgcheck of a machine finds in the packages of ebuilds. Raises `ClocheError`."""
-    from cloche.autogen.pkgcheck import scan
-    from cloche.portage.cpv import split_cpv
-
-    with opened_session(options, project, machine) as session:
-        return scan(session, machine, repository.name, sorted({split_cpv(cpv).cp for cpv in cpvs}))
-
-
-def check_ebuilds(
-    options: Options, project: Project, machine: str, repository: Repository, cpvs: Sequence[str]
-) -> None:
-    """Print what pkgcheck finds. Raises `ClocheError` if there is an error."""
-    found = findings_in(options, project, machine, repository, cpvs)
-    for each in found:
-        say(one_line(str(each)))
-    errors = sum(each.is_error for each in found)
-    say(f"pkgcheck: {errors} errors, {len(found) - errors} other findings")
-    if errors:
-        raise ClocheError(
-            "pkgcheck found errors",
-            where=f"repository {repository.name}",
-            todo="correct them in your own lines of the ebuilds, or in the repository",
-            status=Exit.FAILED,
-        )
-
-
 def work(options: Options, common: Common) -> Work:
     """Open what the options name. Raises `ClocheError`, `click.UsageError`."""
     from cloche.autogen.licences import checked
@@ -230,14 +175,14 @@ def work(options: Options, common: Common) -> Work:
     if common.fix and common.machine is None:
         raise click.UsageError("--fix needs --build")
     if common.dry_run and (common.machine or common.pkgcheck):
-        raise click.UsageError("--dry-run writes nothing that --build or --pkgcheck could use")
+        raise click.UsageError("--dry-run cannot be combined with --build or --pkgcheck")
     project = project_or_none(options)
     repository = found_repository(frame.target_of(project, common.into).absolute())
     for option, machine in (("--build", common.machine), ("--pkgcheck", common.pkgcheck)):
         if machine is not None:
-            project = seeing(project, machine, repository, option)
+            project = declaring(project, machine, repository, option)
     if common.pkgcheck is not None and project is not None:
-        check_pkgcheck(options, project, common.pkgcheck)
+        check_root(options, project, common.pkgcheck)
     settings = read_settings(common.config or Path("autogen.toml"))
     people = tuple(maintainer(each, Origin(Path("--maintainer"))) for each in common.people)
     places = (repository.path, *common.repos, *frame.places_of(options, project))

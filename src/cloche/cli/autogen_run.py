@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cloche.cli.autogen_options import check_pkgcheck, findings_in, seeing
+from cloche.cli.autogen_pkgcheck import check_root, declaring, findings_in
 from cloche.cli.complete import complete_machine
 from cloche.cli.options import Options, project_or_none, say
 from cloche.cli.usage import NewFile
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from cloche.portage.repository import Repository
 
 DIRECTORY = click.Path(exists=True, file_okay=False, path_type=Path)
-NOT_OF_TIMERS = ("again", "as_json", "dry_run", "listed", "timer")  # parameters
+# Parameters that the command of a timer does not repeat.
+NOT_OF_TIMERS = ("again", "as_json", "dry_run", "listed", "timer")
 
 
 @click.command(
@@ -73,7 +74,7 @@ Examples:
     "--pkgcheck",
     metavar="MACHINE",
     shell_complete=complete_machine,
-    help="Also check the new ebuilds with the pkgcheck of this machine.",
+    help="Also scan the new ebuilds with pkgcheck in the root of this machine.",
 )
 @click.option("--report", type=NewFile(), help="Write the report to a file, as JSON.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -115,7 +116,7 @@ def run(
     from cloche.portage.repository import found_repository
 
     if dry_run and (machine or pkgcheck):
-        raise click.UsageError("--dry-run writes nothing that --cache or --pkgcheck could use")
+        raise click.UsageError("--dry-run cannot be combined with --cache or --pkgcheck")
     options: Options = context.obj
     listed = listed or options.directory / "autogen.toml"
     listing = read_listing(listed)
@@ -128,14 +129,14 @@ def run(
         return
     for option, name in (("--cache", machine), ("--pkgcheck", pkgcheck)):
         if name is not None:
-            project = seeing(project, name, repository, option)
+            project = declaring(project, name, repository, option)
     if pkgcheck is not None and project is not None:
-        check_pkgcheck(options, project, pkgcheck)
+        check_root(options, project, pkgcheck)
     places = (repository.path, *repos, *listing.repos, *frame.places_of(options, project))
     distdir = (distdir or frame.cache_directory() / "distfiles").absolute()
     addresses = (index_url, api_url, crates_url)
     outcomes = _outcomes(listing, repository, places, distdir, addresses, dry_run, again)
-    failure = None  # what was written is reported all the same
+    failure = None  # is raised after the report
     if project is not None and pkgcheck is not None:
         try:
             outcomes = _checked(outcomes, options, project, pkgcheck, repository)
@@ -160,7 +161,7 @@ def _checked(
     machine: str,
     repository: Repository,
 ) -> list[Outcome]:
-    """The outcomes with what pkgcheck finds in new ebuilds, as notes. Raises `ClocheError`."""
+    """The outcomes with pkgcheck's findings in new ebuilds. Raises `ClocheError`."""
     from cloche.autogen.run.report import with_findings
 
     new = [cpv for each in outcomes if each.files for cpv in each.cpvs]

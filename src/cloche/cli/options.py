@@ -104,8 +104,8 @@ def store_path(options: Options, project: Project | None, data: Path | None = No
 def project_or_none(options: Options) -> Project | None:
     """The project around the current directory, for commands that do not need one.
 
-    Raises `ConfigError` if there is one that cannot be read: another store, or the host's own
-    repositories, would be taken for it.
+    Raises `ConfigError` if ``cloche.toml`` is invalid: otherwise the command would use the host's
+    repositories, or another store.
     """
     from cloche.config.project import NoProjectError, load_project
 

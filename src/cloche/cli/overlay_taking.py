@@ -133,12 +133,12 @@ def opened(
         opened_store(options, project, make=True) as store,
         open_engine(engine_name(options)) as engine,
     ):
-        _place_of(project, store, host)  # what is wrong with it is told before anything is made
+        _place_of(project, store, host)  # report errors in it before anything is created
         found = portage_root.find(store, project, host)
         try_host(store, engine)
         top = places.top(host, project.root if project else None)
         with placing.alone(top) if making else nullcontext():
-            place = _place_of(project, store, host)  # another process may have changed it
+            place = _place_of(project, store, host)  # again: another process may have changed it
             yield Workshop(store, engine, found, place, _context(store), listed)
 
 

@@ -46,7 +46,7 @@ class Package:
     def version(self) -> str:
         """Version and revision."""
         try:
-            return self.cpv.removeprefix(f"{_cp(self.cpv)}-")
+            return self.cpv.removeprefix(f"{split_cpv(self.cpv).cp}-")
         except BadNameError:
             return ""
 
@@ -83,7 +83,7 @@ class Records:
         for cpv, values in sorted(self._values.items()):
             slot = values.get("SLOT", "").partition("/")[0]
             try:
-                key = f"{_cp(cpv)}:{slot}"
+                key = f"{split_cpv(cpv).cp}:{slot}"
             except BadNameError:
                 key = f"{cpv}:{slot}"
             found[key] = Package(key, cpv, values, self._owned.get(cpv, ()))
@@ -99,12 +99,6 @@ def package_of(name: str) -> str | None:
     if not package or "/" in record or package.startswith(_MERGING):
         return None
     return f"{category}/{package}"
-
-
-def _cp(cpv: str) -> str:
-    """Category and name. Raises `BadNameError`."""
-    parts = split_cpv(cpv)
-    return parts.cp
 
 
 def owners(packages: Mapping[str, Package], items: Mapping[str, _HasTarget]) -> dict[str, str]:

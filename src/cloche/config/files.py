@@ -97,8 +97,8 @@ def check_writable(file: Path) -> None:
 def replace_text(file: Path, text: str) -> None:
     """Replace a file, or the target of a link, atomically, so that a full disk keeps the old one.
 
-    A new file is world-readable; an old one keeps its mode. A device or a pipe, as /dev/stdout,
-    is written to. Raises `ConfigError`, OSError.
+    A new file is world-readable; an old one keeps its mode. A device or pipe, such as
+    /dev/stdout, is written to, not replaced. Raises `ConfigError`, OSError.
     """
     if file.exists() and not file.is_file():
         with file.open("w", encoding="utf-8", newline="") as stream:

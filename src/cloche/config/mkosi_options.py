@@ -67,7 +67,7 @@ def _quoted(item: str) -> str:
 
 
 def _modules(table: Table, name: str) -> str:
-    """Patterns of modules, but for words of mkosi's."""
+    """Patterns of modules, without mkosi's own words."""
     for text, origin in table.strings(name):
         if text in ("host", "default"):
             what = f"“{text}” in {name} depends on the host that makes the image"
@@ -129,7 +129,7 @@ def _like(pattern: str, example: str) -> Callable[[Table, str], str]:
 
 
 def _password(table: Table, name: str) -> str:
-    """The hash of a password: the image and the project are no place for the password itself."""
+    """The hash of a password; a plain one could be read in the image and in the project."""
     text = table.get(name, str, "")
     if not re.fullmatch(r"hashed:(\$[A-Za-z0-9]+\$[\w$./=,+-]+|[!*])", text, re.ASCII):
         what = "RootPassword is not a hash: anybody who has the image or the project could read it"

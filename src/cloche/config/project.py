@@ -204,8 +204,7 @@ def machines_of(root: Path) -> tuple[str, ...]:
 
 
 class NoProjectError(ConfigError):
-    """There is no ``cloche.toml``: some commands do not need one. A wrong one is no reason to do
-    without it."""
+    """There is no ``cloche.toml``. Some commands work without one, but none with an invalid one."""
 
 
 def load_project(start: Path) -> Project:

@@ -16,8 +16,9 @@ Definitions = Mapping[str, Mapping[str, str]]
 
 _LINE = re.compile(r"^([A-Za-z]+)\s*=\s*(.*?)\s*$", re.MULTILINE)
 _ESP = ("esp", "c12a7328-f81f-11d2-ba4b-00a0c93ec93b")
-_LEAST = ("SizeMinBytes", "PaddingMinBytes")  # what a disk is as large as, at least
-_UNITS = "KMGTPE"  # powers of 1024
+_LEAST = ("SizeMinBytes", "PaddingMinBytes")  # lower bounds of a disk's size
+_SIZE = re.compile(r"(\d+)([KMGTPE]?)")
+_UNITS = ("", "K", "M", "G", "T", "P", "E")  # powers of 1024
 _OFF = ("", "off", "no", "false", "0")
 
 
@@ -69,7 +70,12 @@ def _refused(lines: Mapping[str, str]) -> tuple[str, str] | None:
         what = f"systemd-repart makes another {lines['Format']} each time"
         return what, 'use ext4, erofs or squashfs, or an image of format "qcow2"'
     for key in _LEAST:
-        size = re.fullmatch(rf"(\d+)([{_UNITS}]?)", lines.get(key, ""))
-        if size and int(size[1]) << 10 * (_UNITS.index(size[2]) + 1 if size[2] else 0) > LARGEST:
-            return f"{key}={size[0]} is too large", f"write {written(LARGEST)} or less"
+        if (bytes_of(lines, key) or 0) > LARGEST:
+            return f"{key}={lines[key]} is too large", f"write {written(LARGEST)} or less"
     return None
+
+
+def bytes_of(lines: Mapping[str, str], key: str) -> int | None:
+    """The size that a line of a definition gives, in bytes; None without such a line."""
+    size = _SIZE.fullmatch(lines.get(key, ""))
+    return int(size[1]) << 10 * _UNITS.index(size[2]) if size else None

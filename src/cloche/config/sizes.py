@@ -6,23 +6,22 @@ from cloche.config.errors import ConfigError
 from cloche.config.table import Table, size
 
 STEP = 1 << 20  # bytes: partitions begin and end at multiples of it
-#: Bytes: the file systems that stores are on have files as large, and two of them still.
-LARGEST = 8 << 40
-LARGEST_FAT = 1 << 40  # bytes: a FAT32 ends below the double (its count of sectors has 32 bits)
+LARGEST = 8 << 40  # bytes of a partition; files on ext4 have at most 16 TiB
+LARGEST_FAT = 1 << 40  # bytes: a FAT32 has less than 2 TiB, as its sectors are counted in 32 bits
 _UNITS = ((1 << 40, "T"), (1 << 30, "G"), (1 << 20, "M"))
 
 
 def whole_size(table: Table, key: str, what: str, least: int, most: int) -> int | None:
-    """A size in bytes, in whole MiB, None if the key is not there. Raises `ConfigError`.
+    """A size in bytes that is a multiple of a MiB; None without the key. Raises `ConfigError`.
 
-    ``what`` it is the size of, with an article; ``least`` and ``most`` are in whole MiB.
+    ``what`` is what it is the size of, with an article; ``least`` and ``most`` are whole MiB.
     """
     found = table.measure(key, _whole, 'a size such as "20G", in whole MiB')
     return _within(table, key, found, what, least, most)
 
 
 def any_size(table: Table, key: str, what: str, least: int, most: int) -> int | None:
-    """The same, but in bytes."""
+    """Like `whole_size`, but not in whole MiB."""
     found = table.measure(key, size, 'a size such as "512M"')
     return _within(table, key, found, what, least, most)
 

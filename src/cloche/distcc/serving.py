@@ -165,8 +165,8 @@ class Server:
 def _limits(jobs: int) -> Limits:
     """What a compile may use.
 
-    Of an ordinary user the kernel counts the processes of all sandboxes together, with the threads
-    here (RLIMIT_NPROC, setrlimit(2)); of root, each sandbox has a control group.
+    For an ordinary user RLIMIT_NPROC (setrlimit(2)) counts the processes of all sandboxes together
+    with this process's threads; for root each sandbox has a control group of its own.
     """
     if userns.is_real_root():
         return LIMITS

@@ -44,10 +44,10 @@ _YOURS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Portage:
-    """An ``/etc/portage`` of mkosi: its files, where its make.profile leads to, and its name.
+    """An ``/etc/portage`` of mkosi: its name, its files, and the target of its make.profile.
 
-    ``linked`` is where that is on this host, and ``profile`` as the link says, which may be meant
-    for the sandbox of mkosi.
+    ``profile`` is the target as written, which may be a path in mkosi's sandbox; ``linked`` is the
+    same as a path of this host.
     """
 
     name: str

@@ -10,7 +10,7 @@ from cloche.layers import Merged
 from cloche.output.imaging import GIVEN, OUT, Imaging
 
 PLATFORMS = "usr/lib/grub"
-MENU = "boot/grub/grub.cfg"  # on a medium, that boots if it is there
+MENU = "boot/grub/grub.cfg"  # a medium with this file boots
 BIOS = "i386-pc"
 #: Platforms of UEFI with the name of a removable medium's program (UEFI 3.5.1.1).
 EFI = {

@@ -17,13 +17,13 @@ from cloche.layers.merge import Node
 from cloche.output.imaging import Imaging
 from cloche.output.mkosi_tools import LOADERS, loaders
 
-#: What kernels in /boot are called, before their version.
+#: Names of kernels in /boot, before the version.
 KERNELS = ("vmlinuz", "vmlinux", "kernel", "bzImage", "Image")
 #: What a kernel starts from a root without an initramfs (Documentation/admin-guide/init.rst).
 _INITS = ("sbin/init", "etc/init", "bin/init", "bin/sh")
 #: And from an initramfs; mkosi adds /init where there is a systemd.
 _FIRST = ("init", "usr/lib/systemd/systemd")
-_INITRAMFS = ("boot/initramfs*", "boot/initrd*")  # of /boot one may be the kernel's
+_INITRAMFS = ("boot/initramfs*", "boot/initrd*")  # with one of these the image may have an initrd
 _BLOCK = 4096
 _SPARE = 1.06  # what a file system has besides its content, by experience, at least
 
@@ -59,8 +59,8 @@ def bytes_of_root(work: Imaging, below: str = "") -> int:
 class Start:
     """How the kernel of an image finds its first program.
 
-    ``line`` is the kernel line. With ``is_initrd`` the root is the initramfs; with ``initrds`` what
-    is started is up to these.
+    ``line`` is the kernel command line. With ``is_initrd`` the root is the initramfs; with
+    ``initrds`` these choose the program.
     """
 
     line: str
@@ -69,10 +69,9 @@ class Start:
 
 
 def presences(machine: Machine, tools: Mapping[str, Layer]) -> Iterator[Presence]:
-    """What a machine's images need of its root, to be looked for before anything is built.
+    """What a machine's images need in its root, as far as that is known before anything is built.
 
-    As `cloche.output.mkosi_checks` and `cloche.output.qcow2` do later, but nothing that only the
-    finished root can show is judged.
+    `cloche.output.mkosi_checks` and `cloche.output.qcow2` check all of it in the finished root.
     """
     dracut = bool(machine.kernel and machine.kernel.initramfs)
     for image in machine.images:
@@ -92,7 +91,7 @@ def presences(machine: Machine, tools: Mapping[str, Layer]) -> Iterator[Presence
 
 
 def os_release(image: Image) -> Presence:
-    """What mkosi asks for."""
+    """The file by which mkosi knows a distribution."""
     what = "the root has no usr/lib/os-release, which mkosi asks for"
     todo = "add sys-apps/baselayout, or use `files`"
     return Presence(("usr/lib/os-release",), image.origin, what, todo)
@@ -144,7 +143,7 @@ def check_init(work: Imaging, start: Start) -> None:
 
 
 def _inits(image: Image, start: Start) -> Iterator[Presence]:
-    """What has to be in the root for its kernel to start it."""
+    """What the kernel starts in the root: one of these has to be there."""
     option = "rdinit=" if start.is_initrd else "init="
     named = [w.removeprefix(option) for w in start.line.split() if w.startswith(option)]
     if named:

@@ -1,4 +1,4 @@
-"""The programs that images need of their tools."""
+"""The programs that tools need for each format of images."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ _FIRST_BOOT = (
 
 
 def check_programs(wanted: Sequence[tuple[Image, Layer, Mapping[str, str]]]) -> None:
-    """Check that tools have the programs of images: a pattern for each, and Debian's package.
+    """Check that tools have the programs for images: by patterns of paths, with Debian's packages.
 
-    Raises `ConfigError` with all that a seed lacks.
+    Raises `ConfigError` with everything that a seed lacks.
     """
     missing: dict[str, dict[str, None]] = {}
     lacking: dict[str, list[Image]] = {}

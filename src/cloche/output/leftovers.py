@@ -1,6 +1,6 @@
-"""Files that an earlier build left of an image which now has others, as after a change of format.
+"""Removes files of images that earlier builds made, and the last one, of another format, did not.
 
-A list among a machine's outputs says which files each image has; nothing else is ever removed.
+A list beside the outputs says which files each image has. Only files on this list are removed.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from pathlib import Path
 from cloche.output.claim import alone
 
 Files = Mapping[str, Sequence[str]]
-"""The names of files, by those of images."""
+"""Names of files by image."""
 
 _LIST = ".images"
 
 
 def remove_leftovers(directory: Path, files: Files) -> list[Path]:
-    """Remove what images had before and have no more; write down what they have. Raises OSError.
+    """Remove old files of these images, update the list, and return what was removed.
 
-    Images that are not among ``files`` keep what they have.
+    Other images keep their files. Raises OSError.
     """
     if not files:
         return []
@@ -40,7 +40,7 @@ def remove_leftovers(directory: Path, files: Files) -> list[Path]:
 
 
 def _removed(directory: Path, before: Files, wanted: set[str]) -> Iterator[Path]:
-    """Remove regular files; a directory that was an image may have been changed by its user."""
+    """Remove regular files. Directories stay: users may have changed them."""
     for name in sorted({name for names in before.values() for name in names} - wanted):
         path = directory / name
         with suppress(FileNotFoundError):
@@ -50,7 +50,7 @@ def _removed(directory: Path, before: Files, wanted: set[str]) -> Iterator[Path]
 
 
 def _read(directory: Path) -> dict[str, list[str]]:
-    """The list; without images if it is missing, or was changed to something else."""
+    """The list; empty if it is missing or damaged."""
     with suppress(OSError, ValueError):
         found = json.loads((directory / _LIST).read_bytes())
         if isinstance(found, dict) and all(map(_are_names, found.values())):
@@ -59,7 +59,7 @@ def _read(directory: Path) -> dict[str, list[str]]:
 
 
 def _are_names(names: object) -> bool:
-    """Whether this is a list of names in one directory, none of them hidden."""
+    """Whether this is a list of plain file names, none of them hidden."""
     return isinstance(names, list) and all(
         isinstance(name, str) and "/" not in name and not name.startswith(".") for name in names
     )

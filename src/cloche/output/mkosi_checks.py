@@ -6,11 +6,11 @@ import os
 import re
 from collections.abc import Iterator
 
+from cloche.config import repart
 from cloche.config.errors import ConfigError, unknown_name
 from cloche.config.images import Image
 from cloche.config.mkosi import Mkosi
 from cloche.config.mkosi_options import EXTENSIONS
-from cloche.config.repart import defined
 from cloche.layers import Layer, Merged
 from cloche.layers.merge import Node
 from cloche.output import mkosi_tools
@@ -55,9 +55,8 @@ _SINCE = {
     "SupplementFor": 257,
     "AddValidateFS": 258,
 }
-#: Of systemd-repart: file systems that are as large as what is in them, and units of sizes.
+#: File systems that systemd-repart makes as large as their content needs.
 _GROWS = ("", "ext4", "xfs", "btrfs", "vfat")
-_UNITS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
 
 
 def check(work: Imaging, wanted: Mkosi) -> None:
@@ -88,10 +87,10 @@ def _check_rooms(work: Imaging, wanted: Mkosi) -> None:
         needed = bytes_of_root(work, "boot") + bytes_of([*files, *_kernels(work)])
         what = "kernels, initrds and /boot have"
         check_room(work, needed, wanted.efi_size, what, "efi_size")
-    for name, lines in defined(wanted.repart).items():
-        size = re.fullmatch(r"(\d+)([KMGT]?)", lines.get("SizeMaxBytes", ""))
-        if size and lines.get("Format", "") in _GROWS and lines.get("CopyFiles") in ("/", "/:/"):
-            most = int(size[1]) << _UNITS[size[2]]
+    for name, lines in repart.defined(wanted.repart).items():
+        most = repart.bytes_of(lines, "SizeMaxBytes")
+        holds_root = lines.get("CopyFiles") in ("/", "/:/")
+        if most is not None and holds_root and lines.get("Format", "") in _GROWS:
             check_room(work, bytes_of_root(work), most, "the root has", f"SizeMaxBytes of {name}")
 
 
@@ -119,7 +118,7 @@ def _check_version(image: Image, wanted: Mkosi, version: int | None) -> None:
     if version is not None and version < _OLDEST:
         what = f"systemd {version} of the seed {tools} is too old for mkosi"
         raise ConfigError(origin, what, f"use a seed with systemd {_OLDEST} or later")
-    for file, lines in defined(wanted.repart).items():
+    for file, lines in repart.defined(wanted.repart).items():
         for key in lines:
             if version is not None and version <= _LISTED and key not in _SINCE:
                 raise unknown_name(origin, f"key of {file}", key, _SINCE)

@@ -91,8 +91,8 @@ exec /usr/sbin/mke2fs -t ext4 "$@"
 """,
 }
 #: mkosi runs the root's depmod whenever it copies a root, which may have none; the machine's lists
-#: of modules are complete. A program that fails is shown with its options, of which the hash of a
-#: password is one.
+#: of modules are complete. mkosi logs the options of a program that fails; the hash of a password,
+#: which may be among them, is replaced.
 _MKOSI = """\
 import logging
 import re

@@ -54,8 +54,7 @@ class Ebuild(msgspec.Struct, frozen=True):
     @property
     def package(self) -> str:
         """CATEGORY/PN."""
-        cpv = split_cpv(self.cpv)
-        return cpv.cp
+        return split_cpv(self.cpv).cp
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from cloche.overlays.content import File, Files
 from cloche.overlays.source import LINK
 
 _WIDE = 4000  # characters of a line of a diff
-_PAIRS = 4_000_000  # of lines that differ: difflib compares each with each, in 2 seconds
+_PAIRS = 4_000_000  # of lines: difflib's time grows with their number
 _NO_END = "\\ No newline at end of file"
 
 
@@ -54,14 +54,14 @@ def _diff(path: str, old: File | None, new: File | None) -> Iterator[str]:
 
 
 def _lines(text: str) -> list[str]:
-    """Lines as bash has them: all that `str.splitlines` takes for their ends is content."""
+    """Lines as bash splits them: only a line feed ends one (`str.splitlines` knows more ends)."""
     lines = text.split("\n")
     last = lines.pop()
     return [*lines, last, _NO_END] if last else lines
 
 
 def _pairs(before: Sequence[str], after: Sequence[str]) -> int:
-    """How many pairs of lines are between what both begin and end with."""
+    """The number of pairs of lines to compare, without the common beginning and end."""
     most = min(len(before), len(after))
     first = next((n for n in range(most) if before[n] != after[n]), most)
     most -= first

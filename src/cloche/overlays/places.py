@@ -145,8 +145,7 @@ def check_writable(place: Place) -> None:
 def _in_project(place: Place, project: Project, names: Iterable[str]) -> Configuration:
     """Declare the repositories in cloche.toml; its other lines stay as they are."""
     old = text = read_text(project.file, project.root)
-    # Another process may have added one since the project was read.
-    there = {*project.repos, *_read(text, project).get("repos", {})}
+    declared = _read(text, project).get("repos", {})  # now, which may be later than `project`
     gone = [
         name
         for name, spec in project.repos.items()
@@ -160,7 +159,7 @@ def _in_project(place: Place, project: Project, names: Iterable[str]) -> Configu
         else:
             left.append(name)  # somebody wrote it otherwise
     for name in names:
-        if name not in there:
+        if name not in declared:
             text = f"{text.rstrip()}\n\n{_table(name)}"
     _read(text, project)
     tables = ", ".join(f"[repos.{name}]" for name in left)

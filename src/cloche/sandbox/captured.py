@@ -1,4 +1,4 @@
-"""A program in a sandbox, run to its end for what it prints."""
+"""Runs a program in a sandbox to its end, and keeps its output."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from cloche.sandbox.copying import written_to
 
 @dataclass(frozen=True, slots=True)
 class Captured:
-    """What a program printed, on both streams, and its exit status.
+    """A program's exit status, and what it printed to standard output and error.
 
-    ``whole`` is false if it printed more than was asked for; the rest was dropped.
+    ``whole`` is false if it printed more than the limit; the rest was dropped.
     """
 
     status: int
@@ -27,7 +27,7 @@ class Captured:
 
     @property
     def last_line(self) -> str:
-        """The last line with something in it, which is usually the reason of a failure."""
+        """The last line that is not empty: usually the reason of a failure."""
         lines = self.text.strip().splitlines()
         return lines[-1] if lines else ""
 

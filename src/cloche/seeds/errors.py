@@ -18,7 +18,8 @@ def not_as_locked(seed: str, differences: Sequence[str]) -> SeedError:
     more = f" and {len(differences) - 5} more" if len(differences) > 5 else ""
     return SeedError(
         f"the seed {seed} would differ from the lock: {names}{more}",
-        todo="accept this with --update, or use a mirror that has the locked versions",
+        todo=f"run `cloche seed bootstrap {seed} --update` to accept this, or use a mirror "
+        "that has the locked versions",
         detail="\n".join(differences),
     )
 

@@ -59,10 +59,10 @@ def context_of(
 
 
 def context_to_build(opened: Opened, machine: Machine, choices: Choices) -> BuildContext:
-    """As `context_of`; the seeds that make the machine's outputs are made if they are not there.
+    """Like `context_of`, but missing seeds of tools, which make the machine's outputs, are made.
 
-    The machine's own seed is not: what it is built on, the user looks at first. Nor is anything
-    when nothing is to be fetched.
+    The machine's own seed is not made here, so that the user decides what it is built on; nor is
+    any seed with ``offline``.
     """
     while True:
         try:
@@ -75,7 +75,7 @@ def context_to_build(opened: Opened, machine: Machine, choices: Choices) -> Buil
 
 
 def _make_tools(opened: Opened, name: str) -> None:
-    """Make the seed of that name. Raises `ClocheError`."""
+    """Make a declared seed, and report its progress. Raises `ClocheError`."""
     from cloche.session.inputs import Progressing, SeedOptions, make_seed
 
     def report(text: str) -> None:

@@ -89,7 +89,7 @@ def is_cut(index: Path) -> bool:
     See "The Database Header" in SQLite's file format. While there is a log, SQLite decides.
     """
     log = index.with_name(f"{index.name}-wal")
-    with suppress(FileNotFoundError):  # whoever closes the index last removes the log
+    with suppress(FileNotFoundError):  # the last process to close the index removes the log
         if log.stat().st_size:
             return False
     with index.open("rb") as file:

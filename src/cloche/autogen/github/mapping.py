@@ -33,7 +33,7 @@ _OPERATORS: Mapping[str, Operator] = {
 class Names:
     """What build files name, by its kind: atoms, none where every system has it.
 
-    ``own`` is a digest of the user's file, empty where there is none.
+    ``own`` is the digest of the user's file, or empty.
     """
 
     tables: Mapping[str, Mapping[str, tuple[Atom, ...]]]

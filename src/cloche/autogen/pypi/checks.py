@@ -19,12 +19,12 @@ TEST_EXTRAS = ("test", "tests", "testing", "pytest")
 _EXTRA = re.compile(r"""extra\s*==\s*["'][^"']*["']""")
 _NAME = re.compile(r"[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?", re.ASCII)
 _PACKAGE = re.compile(r"((?!(?i:tests?|docs?|examples?)/)[A-Za-z]\w*)/__init__\.py")
-# Where a project's own tests are beside its package; not those of tools, or of what is vendored.
+# Tests beside the package; not those of tools or of vendored projects.
 _OUTSIDE = re.compile(r"[^/]*|(?:tests?|testing)/.*", re.I)
 _TESTS = re.compile(r"(?:.*/)?(?:test_[^/]*|[^/]*_test)\.py|(?:.*/)?[Tt]ests?/[^/]*\.py")
 
-# Tools of who works on a project, not needed for its tests; Gentoo's policy leaves coverage out.
-# Tests that build and install projects need pip, build and the like.
+# Developers' tools, which tests do not need; coverage is left out by Gentoo's policy. Tests that
+# build and install projects do need pip, build and the like.
 _UNWANTED = frozenset({
     "basedpyright", "black", "codecov", "coverage", "coveralls", "flake8", "isort", "mypy", "nox",
     "pre-commit", "prek", "pylint", "pyrefly", "pyright", "pytest", "pytest-benchmark",
@@ -116,8 +116,8 @@ def _of_extra(metadata: Metadata, extra: str, scope: Scope, where: str) -> Itera
 def _of_own_extras(
     listed: Iterable[Requirement], metadata: Metadata, scope: Scope, where: str
 ) -> list[Requirement]:
-    """What the project's own extras require that its tests name (``hello[socks]``), as if the extra
-    were that of tests."""
+    """What the project's own extras require, if its tests name them (``hello[socks]``). The markers
+    name the extra of tests instead."""
     own = canonicalize_name(metadata.name)
     waiting = [x for each in listed if canonicalize_name(each.name) == own for x in each.extras]
     seen: set[str] = set()
@@ -155,8 +155,8 @@ def _of_groups(pyproject: Mapping[str, Any], where: str) -> Iterable[Requirement
 
 
 def _of_poetry(pyproject: Mapping[str, Any]) -> Iterator[str]:
-    """The projects in Poetry's own groups of these names. What it writes for versions (``^7.1``) is
-    no specifier of Python's: any will do for tests."""
+    """The projects in Poetry's own groups for tests. Their versions (``^7.1``) are not PEP 440
+    specifiers and are ignored."""
     table: Any = pyproject
     for key in ("tool", "poetry", "group"):
         table = table.get(key) if isinstance(table, dict) else None

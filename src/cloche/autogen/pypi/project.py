@@ -230,8 +230,8 @@ def needs_cython(sdist: Sdist) -> bool:
 
 
 def needs_cffi(sdist: Sdist) -> bool:
-    """Whether cffi writes C code: setup.py says so, and setuptools goes on without it if cffi is
-    not there. What else setup.py requires is not known without running it."""
+    """Whether setup.py has modules that cffi compiles. setuptools skips them without an error if
+    cffi is missing."""
     return re.search(r"\bcffi_modules\s*=", sdist.text("setup.py") or "") is not None
 
 

@@ -1,7 +1,7 @@
 """Options that a project always gives to pytest (``addopts``), and the plugins that they need.
 
-Without such a plugin pytest ends with an error before it runs a test, so it counts even where it
-is one that tests do without otherwise, such as that of coverage.
+Without these plugins pytest fails before it runs a test, so even those are required that ebuilds
+leave out otherwise, such as the plugin for coverage.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _OPTIONS = {
     "pytest-randomly": r"--randomly-[a-z-]+",
     "pytest-xdist": r"-n(?:\d+|auto|logical)?|--(?:numprocesses|maxprocesses|dist|tx)",
 }
-# The files and sections that pytest looks at, in its order.
+# The files and sections that pytest reads, in its order.
 _SECTIONS = (("pytest.ini", "pytest"), ("tox.ini", "pytest"), ("setup.cfg", "tool:pytest"))
 
 
@@ -30,7 +30,7 @@ _SECTIONS = (("pytest.ini", "pytest"), ("tox.ini", "pytest"), ("setup.cfg", "too
 class Plugins:
     """Projects of plugins: ``used`` have an option in addopts, ``loaded`` are named there (``-p``).
 
-    pytest refuses to load one twice, so who loads plugins leaves out those that are ``loaded``.
+    An ebuild must not load the latter: pytest refuses to load a plugin twice.
     """
 
     used: frozenset[str]
@@ -38,7 +38,7 @@ class Plugins:
 
 
 def plugins_of_options(sdist: Sdist, pyproject: Mapping[str, Any]) -> Plugins:
-    """The plugins that the project's options name, or whose options they are."""
+    """The plugins that the project's options use or load."""
     words = _addopts(sdist, pyproject).split()
     options = {word.partition("=")[0] for word in words}
     used = {n for n, known in _OPTIONS.items() if any(re.fullmatch(known, o) for o in options)}
@@ -46,7 +46,7 @@ def plugins_of_options(sdist: Sdist, pyproject: Mapping[str, Any]) -> Plugins:
 
 
 def _addopts(sdist: Sdist, pyproject: Mapping[str, Any]) -> str:
-    """The options, as one text."""
+    """The options, separated by spaces."""
     (first, *others) = _SECTIONS
     if sdist.text(first[0]) is not None:
         return _of_section(sdist, *first) or ""
@@ -79,6 +79,6 @@ def _loaded(words: list[str]) -> Iterator[str]:
 
 
 def _plugin(name: str) -> str:
-    """The project of a plugin that is called by its name, or by its module."""
+    """The project of a plugin, from the name of the plugin or of its module."""
     short = name.partition(".")[0].removeprefix("pytest_")
     return f"pytest-{short.replace('_', '-')}"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cloche.autogen.findings import Finding
-from cloche.portage.cpv import split_cpv
+from cloche.plan.names import cp_of
 
 Result = Literal["new", "changed", "unchanged", "removed", "refused", "failed"]
 RESULTS: tuple[Result, ...] = ("new", "changed", "removed", "refused", "failed", "unchanged")
@@ -36,15 +36,15 @@ class Outcome:
 
     @property
     def is_failure(self) -> bool:
-        """Whether the package did not get what was asked for, or not as Gentoo accepts it."""
+        """Whether the package got no ebuild, or one in which pkgcheck found an error."""
         return self.result in _FAILURES or any(each.is_error for each in self.findings)
 
 
 def with_findings(outcomes: Sequence[Outcome], found: Sequence[Finding]) -> list[Outcome]:
-    """The outcomes, each with what pkgcheck finds in its ebuilds and package."""
+    """The outcomes, each with pkgcheck's findings about its ebuilds and package."""
 
     def of(outcome: Outcome) -> tuple[Finding, ...]:
-        about = {*outcome.cpvs, *(split_cpv(cpv).cp for cpv in outcome.cpvs)}
+        about = {*outcome.cpvs, *map(cp_of, outcome.cpvs)}
         return tuple(each for each in found if each.about in about)
 
     return [replace(each, findings=of(each)) for each in outcomes]
